@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import shutil
 import socket
@@ -183,15 +184,15 @@ def rabbitmq_answers(layout: Layout) -> bool:
         return False
 
 
-def test_description(layout: Layout) -> dict[str, object]:
-    """What tests need to use the servers: addresses, passwords, and how to administrate them from a shell."""
+def write_test_description(layout: Layout) -> None:
+    """Write `servers.json`: all that tests need to use the servers and to administrate them from a shell."""
     run_sql(
         layout,
         f"CREATE USER IF NOT EXISTS {_TEST_ACCOUNT}; ALTER USER {_TEST_ACCOUNT} "
         f"IDENTIFIED BY '{read_secret(layout, 'mariadb', 'MARIADB_ROOT_PASSWORD')}';"
         f"GRANT ALL PRIVILEGES ON *.* TO {_TEST_ACCOUNT} WITH GRANT OPTION;",
     )
-    return {
+    description = {
         "mariadb_url": f"mariadb+asyncmy://{_TEST_ACCOUNT}@127.0.0.1:{layout.port('mariadb')}/",
         "mariadb_password": read_secret(layout, "mariadb", "MARIADB_ROOT_PASSWORD"),
         "mariadb_client": mariadb_client(layout),
@@ -200,6 +201,9 @@ def test_description(layout: Layout) -> dict[str, object]:
         "rabbitmqctl": [str(_RABBITMQ_SCRIPTS / "rabbitmqctl"), "--quiet"],
         "rabbitmqctl_environment": _rabbitmq_environment(layout),
     }
+    path = layout.run / "servers.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(description, indent=2) + "\n")
 
 
 # --- both ------------------------------------------------------------------------------------------------------------

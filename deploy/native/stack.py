@@ -1,63 +1,284 @@
-"""Starts, stops and shows a whole Telltale stack without Docker."""
+"""Starts, stops and shows a whole Telltale stack without Docker: private servers, all services and the UI.
+
+Needs nothing but Python 3.11 and the system's package manager; safe to repeat. Everything is written below the run
+folder, and everything listens on loopback ports of its own, so several stacks can run side by side.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import environment
+import ports
 import servers
-from layout import ROOT, Layout, StackError
-from supervision import Supervisor, supervisor_python
+import status
+from layout import PORTS, ROOT, Layout, StackError
+from processes import COMMON, DEFAULTS, MIGRATIONS, SERVICES, Process
+from settings_file import user_settings
+from supervision import Program, Supervisor
+
+_HEALTHY_SECONDS = 60
 
 
-def servers_up(layout: Layout) -> None:
-    """Start the two servers alone, with a database account that may do everything: for tests."""
-    layout.create()
+class Timing:
+    """Prints each step as it ends, with the time that it took."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Time what happens inside."""
+        began = time.monotonic()
+        yield
+        print(f"  {time.monotonic() - began:6.1f} s  {title}", flush=True)
+
+    def total(self) -> None:
+        """Print the time since the start."""
+        print(f"  {time.monotonic() - self._start:6.1f} s  in all", flush=True)
+
+
+# --- from the description to what runs -------------------------------------------------------------------------------
+
+
+def _is_there(process: Process) -> bool:
+    return (ROOT / process.folder / "pyproject.toml").exists()
+
+
+def _environment(layout: Layout, process: Process, user: Mapping[str, str]) -> dict[str, str]:
+    values = {name: str(layout.port(name)) for name in PORTS}
+    values["data"] = str(layout.data / process.name)
+    fixed = {name: value.format_map(values) for name, value in (COMMON | dict(process.environment)).items()}
+    secrets = {"SECRETS_DIR": str(layout.secrets / (process.secrets or process.name))}
+    return DEFAULTS | dict(user) | fixed | secrets | {"PYTHONUNBUFFERED": "1"}
+
+
+def _service_programs(layout: Layout, user: Mapping[str, str]) -> list[Program]:
+    programs = []
+    for process in filter(_is_there, SERVICES):
+        (layout.data / process.name).mkdir(mode=0o700, exist_ok=True)
+        (layout.secrets / (process.secrets or process.name)).mkdir(mode=0o700, exist_ok=True)
+        command = [str(environment.PYTHON), "-m", process.module]
+        programs.append(Program(process.name, command, _environment(layout, process, user)))
+    return programs
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+
+def _install(group: str) -> None:
+    missing = environment.missing_python_packages()
+    environment.install_packages(missing)
+    with ThreadPoolExecutor() as pool:
+        # Downloads of two package managers: side by side they take as long as the slower one.
+        system = pool.submit(environment.install_packages, servers.missing_packages())
+        python = pool.submit(environment.install_python_packages, group)
+        system.result()
+        python.result()
+
+
+def _check_ports(layout: Layout, supervisor: Supervisor) -> None:
+    running = supervisor.processes() if supervisor.is_running() else {}
+    ours = {name for name, info in running.items() if info["pid"]}
+    if "rabbitmq" in ours:
+        ours.add("rabbitmq-distribution")
+    absent = {process.name for process in SERVICES if not _is_there(process)}
+    taken = [name for name in PORTS if name not in ours | absent and not ports.is_free(layout.port(name))]
+    if taken:
+        lines = [f"port {layout.port(name)} ({name}) is taken by {ports.holder(layout.port(name))}" for name in taken]
+        raise StackError("\n       ".join([*lines, "End it, or start this stack elsewhere: make up PORT_OFFSET=100"]))
+
+
+def _make_secrets(layout: Layout) -> None:
     subprocess.run([sys.executable, str(ROOT / "deploy" / "make_secrets.py"), str(layout.secrets)], check=True)
-    servers.prepare(layout)
-    supervisor = _supervisor(layout)
-    supervisor.ensure(servers.programs(layout))
-    supervisor.start(servers.SERVERS)
-    servers.wait_until_ready(layout, supervisor)
-    path = layout.run / "servers.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(servers.test_description(layout), indent=2) + "\n")
 
 
-def servers_down(layout: Layout) -> None:
-    """Stop everything that runs under this stack's supervisord, and supervisord itself."""
-    supervisor = _supervisor(layout)
-    if not supervisor.is_running():
-        return
-    names = list(supervisor.processes())
-    supervisor.stop([name for name in names if name not in servers.SERVERS])
-    supervisor.stop([name for name in names if name in servers.SERVERS and name != "epmd"])
-    supervisor.stop(["epmd"])
-    supervisor.shutdown()
+def _migrate(layout: Layout, user: Mapping[str, str]) -> None:
+    def run(process: Process) -> None:
+        command = [str(environment.PYTHON), "-m", process.module]
+        variables = os.environ | _environment(layout, process, user)
+        result = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise StackError(f"{process.name} failed:\n{result.stdout}{result.stderr}")
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(run, filter(_is_there, MIGRATIONS)))
+
+
+def _wait_until_healthy(layout: Layout, supervisor: Supervisor) -> None:
+    waiting = {process.name: process for process in filter(_is_there, SERVICES)}
+    deadline = time.monotonic() + _HEALTHY_SECONDS
+    while waiting:
+        answers = {name: status.health(layout, process) for name, process in waiting.items()}
+        waiting = {name: waiting[name] for name, answer in answers.items() if not answer.ok}
+        failed = supervisor.failed(list(waiting))
+        if failed:
+            supervisor.stop(failed)
+            words = "\n".join(f"--- {name}\n{supervisor.tail(name)}" for name in failed)
+            raise StackError(f"{', '.join(failed)} did not start; last words:\n{words}")
+        if waiting and time.monotonic() > deadline:
+            lines = [f"{name}: {answers[name].detail}" for name in waiting]
+            raise StackError("not healthy:\n       " + "\n       ".join(lines))
+        time.sleep(0.1)
 
 
 def _supervisor(layout: Layout) -> Supervisor:
-    return Supervisor(layout, supervisor_python([ROOT / ".venv" / "bin" / "python", sys.executable]))
+    return Supervisor(layout, [environment.PYTHON, sys.executable])
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def up(layout: Layout, options: argparse.Namespace) -> int:
+    """Install what is missing, start everything, return when all of it is healthy."""
+    timing = Timing()
+    user = user_settings(options.env_file)
+    print("Starting Telltale")
+    with timing.step("system packages, Python packages"):
+        _install(options.group)
+    layout.create()
+    supervisor = _supervisor(layout)
+    _check_ports(layout, supervisor)
+    with timing.step("secrets, private MariaDB and RabbitMQ"):
+        _start_servers(layout, supervisor, _service_programs(layout, user))
+    with timing.step("database accounts and migrations"):
+        servers.apply_accounts(layout)
+        _migrate(layout, user)
+    with timing.step("services and UI healthy"):
+        supervisor.start([process.name for process in filter(_is_there, SERVICES)])
+        _wait_until_healthy(layout, supervisor)
+    timing.total()
+    print_addresses(layout, user)
+    return 0
+
+
+def _start_servers(layout: Layout, supervisor: Supervisor, services: list[Program]) -> None:
+    _make_secrets(layout)
+    servers.prepare(layout)
+    supervisor.ensure([*servers.programs(layout), *services])
+    supervisor.start(servers.SERVERS)
+    servers.wait_until_ready(layout, supervisor)
+
+
+def print_addresses(layout: Layout, user: Mapping[str, str]) -> None:
+    """Print where everything is and how to get in."""
+    here = "http://127.0.0.1"
+    print(f"\n  Dashboard    {here}:{layout.port('ui')}")
+    for name in ("query", "auth", "generator"):
+        print(f"  {name:<12} {here}:{layout.port(name)}/docs")
+    print(f"  gateway      ws://127.0.0.1:{layout.port('gateway')}/api/v1/stream")
+    if (DEFAULTS | dict(user))["DEMO_ACCOUNTS"].lower() in ("true", "1", "yes", "on"):
+        print("\n  Demo accounts: admin@example.com, user@example.com, viewer@example.com; password Password123!")
+    print("\n  make status, make logs, make down", flush=True)
+
+
+def addresses(layout: Layout, options: argparse.Namespace) -> int:
+    """Print where everything is, whichever way it runs."""
+    print_addresses(layout, user_settings(options.env_file))
+    return 0
+
+
+def servers_up(layout: Layout, _options: argparse.Namespace) -> int:
+    """Start the two servers alone, with a database account that may do everything: for tests."""
+    layout.create()
+    supervisor = _supervisor(layout)
+    if not supervisor.is_running():
+        _start_servers(layout, supervisor, [])
+    servers.write_test_description(layout)
+    return 0
+
+
+def down(layout: Layout, _options: argparse.Namespace) -> int:
+    """Stop the services, then the servers, then supervisord; nothing of the stack runs afterwards."""
+    supervisor = _supervisor(layout)
+    if not supervisor.is_running():
+        print("nothing is running")
+        return 0
+    supervisor.stop([name for name in supervisor.processes() if name not in servers.SERVERS])
+    supervisor.stop([name for name in servers.SERVERS if name != "epmd"])
+    supervisor.stop(["epmd"])
+    supervisor.shutdown()
+    print("everything is stopped; data and secrets stay in", layout.run)
+    return 0
+
+
+def start(layout: Layout, options: argparse.Namespace) -> int:
+    """Start the named processes of a running stack."""
+    _supervisor(layout).start(options.names)
+    return 0
+
+
+def stop(layout: Layout, options: argparse.Namespace) -> int:
+    """Stop the named processes of a running stack and wait until they have ended."""
+    _supervisor(layout).stop(options.names)
+    return 0
+
+
+def kill(layout: Layout, options: argparse.Namespace) -> int:
+    """Kill the named processes (-9), to see them come back: supervisord starts them again."""
+    for name in options.names:
+        os.kill(_supervisor(layout).processes()[name]["pid"], signal.SIGKILL)
+    return 0
+
+
+def show_status(layout: Layout, _options: argparse.Namespace) -> int:
+    """Print a row per process; 1 when something is not as it should be."""
+    supervisor = _supervisor(layout)
+    if not supervisor.is_running():
+        print("nothing is running; make up starts it")
+        return 1
+    return 0 if status.print_table(layout, supervisor) else 1
+
+
+def logs(layout: Layout, options: argparse.Namespace) -> int:
+    """Follow the logs of the named processes, or of all of them, until interrupted."""
+    names = options.names or [path.stem for path in sorted(layout.logs.glob("*.log"))]
+    files = [str(layout.logs / f"{name}.log") for name in names]
+    if not files:
+        raise StackError("there are no logs yet; make up starts the stack")
+    os.execvp("tail", ["tail", "-n", "40", "-F", *files])
+
+
+_COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
+    "up": up,
+    "down": down,
+    "start": start,
+    "stop": stop,
+    "kill": kill,
+    "status": show_status,
+    "logs": logs,
+    "servers-up": servers_up,
+    "servers-down": down,
+    "addresses": addresses,
+    "install": lambda _layout, options: _install(options.group) or 0,
+}
 
 
 def main() -> int:
     """Run one command line; 0 when all went well."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["servers-up", "servers-down"])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=_COMMANDS)
+    parser.add_argument("names", nargs="*", help="which processes (logs, start, stop, kill)")
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run", help="folder of everything it writes")
     parser.add_argument("--port-offset", type=int, default=0, help="added to every port")
-    arguments = parser.parse_args()
-    layout = Layout(arguments.run_dir.resolve(), arguments.port_offset)
-    commands = {"servers-up": servers_up, "servers-down": servers_down}
+    parser.add_argument("--env-file", type=Path, default=ROOT / ".env", help="settings; see .env.example")
+    parser.add_argument("--group", default="native", choices=["native", "dev"], help="dev: with what tests need")
+    options = parser.parse_args()
+    layout = Layout(options.run_dir.resolve(), options.port_offset)
     try:
-        commands[arguments.command](layout)
+        return _COMMANDS[options.command](layout, options)
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

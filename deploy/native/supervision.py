@@ -106,12 +106,21 @@ class _UnixTransport(xmlrpc.client.Transport):
         return _UnixConnection(self._path)
 
 
+def _with_supervisor(interpreters: Sequence[Path | str]) -> str:
+    for python in map(str, interpreters):
+        probe = [python, "-c", "import supervisor.supervisord"]
+        if Path(python).exists() and subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+            return python
+    raise StackError("supervisor is not installed; `make up` installs it into .venv")
+
+
 class Supervisor:
     """The supervisord of one stack, running or not."""
 
-    def __init__(self, layout: Layout, python: str) -> None:
+    def __init__(self, layout: Layout, interpreters: Sequence[Path | str]) -> None:
+        """Take the first of `interpreters` that has supervisor installed, when it has to be started."""
         self._layout = layout
-        self._python = python
+        self._interpreters = interpreters
         # Made anew for each call: a kept connection would outlive the daemon it was opened to.
         self._url = "http://localhost/RPC2"
 
@@ -137,7 +146,7 @@ class Supervisor:
         changed = write_configuration(self._layout, programs)
         if not self.is_running():
             configuration = str(self._layout.run / "supervisord.conf")
-            command = [self._python, "-m", "supervisor.supervisord", "-c", configuration]
+            command = [_with_supervisor(self._interpreters), "-m", "supervisor.supervisord", "-c", configuration]
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode:
                 raise StackError(f"supervisord did not start: {result.stdout}{result.stderr}")
@@ -199,12 +208,3 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise StackError(f"{complaint} within {seconds:.0f} s")
             time.sleep(0.05)
-
-
-def supervisor_python(candidates: Sequence[str | Path]) -> str:
-    """The first of `candidates` (Python interpreters) that has supervisor installed."""
-    for python in map(str, candidates):
-        probe = [python, "-c", "import supervisor.supervisord"]
-        if Path(python).exists() and subprocess.run(probe, capture_output=True, check=False).returncode == 0:
-            return python
-    raise StackError("supervisor is not installed; `make up` installs it into .venv")

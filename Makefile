@@ -1,0 +1,85 @@
+# Everything that one does with Telltale. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+PORT_OFFSET ?= 0
+stack = $(PYTHON) deploy/native/stack.py
+venv = .venv/bin
+
+# Docker is used where an engine and its compose plugin both answer; RUNTIME=native or RUNTIME=docker decides otherwise.
+RUNTIME ?= $(shell docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && echo docker || echo native)
+
+.PHONY: help
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  RUNTIME=native|docker decides where 'up' runs; PORT_OFFSET=100 moves every port of a native stack."
+
+.PHONY: up
+up: ## install what is missing and start everything; safe to repeat
+ifeq ($(RUNTIME),docker)
+	@test -f .env || cp .env.example .env
+	docker compose up --build --detach --wait
+	@$(stack) addresses
+else
+	@$(stack) up --port-offset $(PORT_OFFSET)
+endif
+
+.PHONY: down
+down: ## stop everything; data and secrets stay
+ifeq ($(RUNTIME),docker)
+	docker compose down
+endif
+	@$(stack) down
+
+.PHONY: status
+status: ## a row per process: health, memory, port
+ifeq ($(RUNTIME),docker)
+	docker compose ps --all
+else
+	@$(stack) status --port-offset $(PORT_OFFSET)
+endif
+
+.PHONY: logs
+logs: ## follow all logs, or those of NAMES="writer query"
+ifeq ($(RUNTIME),docker)
+	docker compose logs --follow --tail 40 $(NAMES)
+else
+	@$(stack) logs $(NAMES)
+endif
+
+.PHONY: test
+test: development lint check-installable ## lint, types, import rules and every test, against real servers of its own
+	@$(venv)/python deploy/native/test.py
+
+.PHONY: lint
+lint: development ## ruff, mypy (strict) and the import rules
+	$(venv)/ruff check
+	$(venv)/ruff format --check
+	$(venv)/mypy
+	$(venv)/lint-imports
+
+.PHONY: format
+format: development ## rewrite the code as ruff wants it
+	$(venv)/ruff check --fix
+	$(venv)/ruff format
+
+.PHONY: check-installable
+check-installable: development ## prove that each service can be installed and imported alone
+	@$(venv)/python deploy/native/check_installable.py
+
+.PHONY: bench-ingest
+bench-ingest: development ## queue to committed, beside the database client's LOAD DATA
+	$(venv)/python tests/benchmarks/ingest.py
+
+.PHONY: constraints
+constraints: ## resolve all dependencies into constraints.txt (UPGRADE=--upgrade: to the newest)
+	$(venv)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-emit-package telltale-shared \
+	  --group dev --group build --all-extras shared/pyproject.toml services/*/pyproject.toml ui/pyproject.toml \
+	  --output-file constraints.txt
+
+.PHONY: development
+development:
+	@$(stack) install --group dev

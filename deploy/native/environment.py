@@ -1,0 +1,137 @@
+"""What a stack needs before it can start: system packages, and a virtual environment with our own packages in it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from layout import ROOT, StackError
+
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+_CONSTRAINTS = ROOT / "constraints.txt"
+_FRONTEND = ROOT / "ui" / "src" / "telltale_ui" / "live_chart" / "frontend"
+_POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def _run(command: Sequence[str], what: str) -> None:
+    """Run `command` quietly; raise StackError with what it printed when it fails."""
+    result = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise StackError(f"{what} failed ({' '.join(command)}):\n{result.stdout[-4000:]}")
+
+
+# --- system packages -------------------------------------------------------------------------------------------------
+
+
+def missing_python_packages() -> list[str]:
+    """What Debian keeps out of its python3 and the virtual environment needs."""
+    return [] if importlib.util.find_spec("ensurepip") else ["python3-venv"]
+
+
+def _administrator() -> list[str] | None:
+    """What to put before a command that needs root; None when this user may not."""
+    if os.getuid() == 0:
+        return []
+    allowed = shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+    return ["sudo", "-n"] if allowed and allowed.returncode == 0 else None
+
+
+def install_packages(packages: Sequence[str]) -> None:
+    """Install Debian packages without letting any of their services start."""
+    if not packages:
+        return
+    become_root = _administrator()
+    if become_root is None or not shutil.which("apt-get"):
+        raise StackError(
+            f"these are missing and cannot be installed from here: {' '.join(packages)}\n"
+            f"Install them (Debian, Ubuntu: sudo apt-get install {' '.join(packages)}) and run this again."
+        )
+    apt = [*become_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
+    keeps_services_down = not _POLICY.exists()
+    if keeps_services_down:
+        script = "printf '#!/bin/sh\\nexit 101\\n' >\"$1\" && chmod 755 \"$1\""
+        _run([*become_root, "sh", "-c", script, "sh", str(_POLICY)], "keeping services from starting")
+    try:
+        _run([*apt, "update"], "reading the package lists")
+        _run([*apt, "install", "-y", "--no-install-recommends", *packages], "installing system packages")
+    finally:
+        if keeps_services_down:
+            _run([*become_root, "rm", "-f", str(_POLICY)], "letting services start again")
+    if "rabbitmq-server" in packages and shutil.which("systemctl"):
+        # Installed for us alone: it must not start at the next boot either. Fails where systemd is not in charge.
+        subprocess.run([*become_root, "systemctl", "disable", "rabbitmq-server"], capture_output=True, check=False)
+
+
+# --- virtual environment ---------------------------------------------------------------------------------------------
+
+
+def packages() -> list[Path]:
+    """Our own packages, in the order in which they build on each other."""
+    candidates = [ROOT / "shared", *sorted((ROOT / "services").glob("*")), ROOT / "ui"]
+    return [folder for folder in candidates if (folder / "pyproject.toml").exists()]
+
+
+def _digest(files: Iterable[Path], *words: str) -> str:
+    digest = hashlib.sha256("\0".join(words).encode())
+    for file in sorted(files):
+        digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources() -> list[Path]:
+    """What an installation depends on; installing the UI builds the live chart, so its sources are among them."""
+    chart = [
+        path
+        for pattern in ("*", "src/**/*")
+        for path in _FRONTEND.glob(pattern)
+        if path.is_file()
+    ]
+    return [ROOT / "pyproject.toml", _CONSTRAINTS, *(folder / "pyproject.toml" for folder in packages()), *chart]
+
+
+def _install_uv() -> None:
+    """Install the pinned uv with pip, which takes hashes only from a requirements file."""
+    pinned = re.search(r"^uv==.*(?:\\\n.*)*", _CONSTRAINTS.read_text(), re.MULTILINE)
+    if pinned is None:
+        raise StackError(f"{_CONSTRAINTS} does not pin uv; run make constraints")
+    requirement = VENV / "uv-requirement.txt"
+    requirement.write_text(pinned[0] + "\n")
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    _run([*command, "--requirement", str(requirement)], "installing uv")
+
+
+def install_python_packages(group: str) -> bool:
+    """Make `.venv` hold our packages and the dependency group `group` (`native` or `dev`); False if it did already."""
+    sources = _sources()
+    digest = _digest(sources, sys.version, str(ROOT))
+    stamp = VENV / f"telltale-{group}.stamp"
+    if stamp.exists() and stamp.read_text() == digest:
+        return False
+    if not PYTHON.exists():
+        _run([sys.executable, "-m", "venv", str(VENV)], "making the virtual environment")
+    if not (VENV / "bin" / "uv").exists():
+        _install_uv()
+    command = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON)]
+    command += ["--constraint", str(_CONSTRAINTS), "--build-constraint", str(_CONSTRAINTS), "--group", group]
+    for folder in packages():
+        extras = "[broker,store,web,testing]" if folder.name == "shared" else ""
+        command += ["--editable", f"{folder}{extras}"]
+    _run(command, "installing the Python packages")
+    stamp.write_text(digest)
+    return True

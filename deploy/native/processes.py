@@ -1,0 +1,106 @@
+"""Every process of a stack, on one page. docker-compose.yml describes the same system for containers.
+
+`{name}` in a value is the port of that process in this stack, `{data}` the folder that the process may keep things in.
+What is named here is fixed; every other setting comes from `.env` or the environment (see .env.example).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: Settings of all services that the user may change.
+DEFAULTS = {"ENVIRONMENT": "development", "DEMO_ACCOUNTS": "true", "LOG_LEVEL": "INFO"}
+
+#: Settings of all services that follow from the stack itself.
+COMMON = {
+    "BIND_HOST": "127.0.0.1",
+    "CORS_ORIGINS": '["http://127.0.0.1:{ui}", "http://localhost:{ui}"]',
+    "AMQP_URL": "amqp://telltale@127.0.0.1:{rabbitmq}/telltale",
+    "AUTH_URL": "http://127.0.0.1:{auth}",
+    "QUERY_URL": "http://127.0.0.1:{query}",
+    "GATEWAY_URL": "http://127.0.0.1:{gateway}",
+    "GENERATOR_URL": "http://127.0.0.1:{generator}",
+    "WRITER_URL": "http://127.0.0.1:{writer}",
+    "DETECTOR_URL": "http://127.0.0.1:{detector}",
+}
+
+
+@dataclass(frozen=True)
+class Process:
+    """One service, or one step that runs to its end before the services start."""
+
+    name: str
+    module: str  # run as `python -m module`
+    folder: str  # its package, below the repository; a process whose package is not there is left out
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: str = ""  # whose secrets it sees; its own name if not said
+    ready: str = "/health/ready"
+
+
+MIGRATIONS = (
+    Process(
+        "writer-migrate",
+        "telltale_writer.migrate",
+        "services/writer",
+        {"WRITER_MIGRATION_DATABASE_URL": "mariadb+asyncmy://telltale_migrator@127.0.0.1:{mariadb}/telltale"},
+    ),
+    Process(
+        "auth-migrate",
+        "telltale_auth.migrate",
+        "services/auth",
+        {"AUTH_MIGRATION_DATABASE_URL": "mariadb+asyncmy://telltale_auth_migrator@127.0.0.1:{mariadb}/telltale_auth"},
+    ),
+)
+
+SERVICES = (
+    Process(
+        "auth",
+        "telltale_auth",
+        "services/auth",
+        {
+            "AUTH_PORT": "{auth}",
+            "AUTH_DATABASE_URL": "mariadb+asyncmy://telltale_auth@127.0.0.1:{mariadb}/telltale_auth",
+        },
+    ),
+    Process(
+        "writer",
+        "telltale_writer",
+        "services/writer",
+        {
+            "WRITER_PORT": "{writer}",
+            "WRITER_DATABASE_URL": "mariadb+asyncmy://telltale_writer@127.0.0.1:{mariadb}/telltale",
+        },
+    ),
+    Process(
+        "query",
+        "telltale_query",
+        "services/query",
+        {
+            "QUERY_PORT": "{query}",
+            "QUERY_DATABASE_URL": "mariadb+asyncmy://telltale_query@127.0.0.1:{mariadb}/telltale",
+        },
+    ),
+    Process("gateway", "telltale_gateway", "services/gateway", {"GATEWAY_PORT": "{gateway}"}),
+    Process(
+        "detector",
+        "telltale_detector",
+        "services/detector",
+        {"DETECTOR_PORT": "{detector}", "DETECTOR_CHECKPOINT_DIR": "{data}"},
+    ),
+    Process(
+        "generator",
+        "telltale_generator",
+        "services/generator",
+        {"GENERATOR_PORT": "{generator}", "GENERATOR_SPOOL_DIR": "{data}"},
+    ),
+    # This machine's own readings: something real on the live page from the first minute.
+    Process(
+        "generator-host",
+        "telltale_generator",
+        "services/generator",
+        {"GENERATOR_PORT": "{generator-host}", "GENERATOR_SPOOL_DIR": "{data}", "GENERATOR_SOURCE": "host"},
+        secrets="generator",
+    ),
+    Process("ui", "telltale_ui", "ui", {"UI_PORT": "{ui}"}, ready="/_stcore/health"),
+)

@@ -1,0 +1,100 @@
+"""A whole stack of its own for the tests of the whole system: started once, on other ports than the user's."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+OFFSET = 11_000
+PORTS = {
+    "query": 8000,
+    "auth": 8001,
+    "gateway": 8002,
+    "generator": 8003,
+    "writer": 8004,
+    "detector": 8005,
+    "generator-host": 8013,
+    "ui": 8501,
+    "mariadb": 13306,
+    "rabbitmq": 13672,
+}
+PASSWORD = "Password123!"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack: where its parts are, and how to disturb them."""
+
+    folder: Path
+
+    def url(self, name: str) -> str:
+        """The base URL of a service, without a slash at its end."""
+        return f"http://127.0.0.1:{PORTS[name] + OFFSET}"
+
+    @property
+    def stream_url(self) -> str:
+        """The gateway's WebSocket."""
+        return f"ws://127.0.0.1:{PORTS['gateway'] + OFFSET}/api/v1/stream"
+
+    def control(self, command: str, *names: str) -> str:
+        """Run a command of ``deploy/native/stack.py``: ``start``, ``stop``, ``kill``, ``status``, …"""
+        options = ("--run-dir", str(self.folder), "--port-offset", str(OFFSET), "--env-file", "/dev/null")
+        result = subprocess.run(
+            (sys.executable, str(ROOT / "deploy" / "native" / "stack.py"), command, *names, *options),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            raise RuntimeError(f"stack.py {command} failed:\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def kill(self, *names: str) -> None:
+        """Kill processes (-9); supervisord starts them again by itself."""
+        self.control("kill", *names)
+
+    def stop(self, *names: str) -> None:
+        """Stop processes, which stay stopped."""
+        self.control("stop", *names)
+
+    def start(self, *names: str) -> None:
+        """Start stopped processes."""
+        self.control("start", *names)
+
+    def is_ready(self, name: str) -> bool:
+        """Whether a service says that it and all its dependencies work."""
+        try:
+            return httpx.get(f"{self.url(name)}/health/ready", timeout=3).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def token(self, account: str = "admin") -> str:
+        """An access token of a demo account: ``admin``, ``user`` or ``viewer``."""
+        form = {"username": f"{account}@example.com", "password": PASSWORD}
+        response = httpx.post(f"{self.url('auth')}/api/v1/auth/token", data=form, timeout=10)
+        response.raise_for_status()
+        return str(response.json()["access_token"])
+
+    def client(self, name: str, account: str = "admin") -> httpx.Client:
+        """An HTTP client of one service, logged in as a demo account; close it."""
+        headers = {"Authorization": f"Bearer {self.token(account)}"}
+        return httpx.Client(base_url=f"{self.url(name)}/api/v1", headers=headers, timeout=10)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A fresh, healthy stack; stopped at the end, its folder is kept for a look at the logs."""
+    running = Stack(ROOT / ".run" / "end-to-end")
+    running.control("down")
+    shutil.rmtree(running.folder, ignore_errors=True)
+    print(running.control("up", "--group", "dev"))
+    try:
+        yield running
+    finally:
+        running.control("down")
