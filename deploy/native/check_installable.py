@@ -12,7 +12,7 @@ from environment import VENV, packages
 from layout import ROOT
 
 _UV = str(VENV / "bin" / "uv")
-_CONSTRAINTS = str(ROOT / "constraints.txt")
+_PINNED = [f"--{kind}={ROOT / 'constraints.txt'}" for kind in ("constraint", "build-constraint")]
 
 
 def _problem(package: Path, environment: Path) -> str:
@@ -22,8 +22,7 @@ def _problem(package: Path, environment: Path) -> str:
     entry = "server" if package.name == "ui" else "app"
     steps = (
         [_UV, "venv", "--quiet", "--python", sys.executable, str(environment)],
-        [_UV, "pip", "install", "--quiet", "--python", python, "--constraint", _CONSTRAINTS]
-        + ["--build-constraint", _CONSTRAINTS, str(package)],
+        [_UV, "pip", "install", "--quiet", "--python", python, *_PINNED, str(package)],
         [python, "-c", f"import {module}.{entry}"],
     )
     for step in steps:
@@ -43,7 +42,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             problem = _problem(package, Path(folder) / "venv")
         failures += bool(problem)
-        print(f"{package.name:<12} {'does NOT stand alone' if problem else 'stands alone'} ({time.monotonic() - began:.1f} s)")
+        verdict = "does NOT stand alone" if problem else "stands alone"
+        print(f"{package.name:<12} {verdict} ({time.monotonic() - began:.1f} s)", flush=True)
         if problem:
             print(problem)
     return 1 if failures else 0

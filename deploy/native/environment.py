@@ -48,24 +48,39 @@ def _administrator() -> list[str] | None:
     """What to put before a command that needs root; None when this user may not."""
     if os.getuid() == 0:
         return []
-    allowed = shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+    allowed = shutil.which("sudo") and subprocess.run(
+        ["sudo", "-n", "true"], capture_output=True, check=False
+    )
     return ["sudo", "-n"] if allowed and allowed.returncode == 0 else None
+
+
+def check_may_install(packages: Sequence[str]) -> None:
+    """Raise StackError naming `packages` when this user, or this system, cannot install them."""
+    if packages and (_administrator() is None or not shutil.which("apt-get")):
+        raise StackError(
+            f"these are missing and cannot be installed from here: {' '.join(packages)}\n"
+            f"Install them (Debian, Ubuntu: sudo apt-get install {' '.join(packages)}) and run this again."
+        )
 
 
 def install_packages(packages: Sequence[str]) -> None:
     """Install Debian packages without letting any of their services start."""
     if not packages:
         return
-    become_root = _administrator()
-    if become_root is None or not shutil.which("apt-get"):
-        raise StackError(
-            f"these are missing and cannot be installed from here: {' '.join(packages)}\n"
-            f"Install them (Debian, Ubuntu: sudo apt-get install {' '.join(packages)}) and run this again."
-        )
-    apt = [*become_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
+    check_may_install(packages)
+    become_root = _administrator() or []
+    apt = [
+        *become_root,
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "-q",
+        "-o",
+        "DPkg::Lock::Timeout=120",
+    ]
     keeps_services_down = not _POLICY.exists()
     if keeps_services_down:
-        script = "printf '#!/bin/sh\\nexit 101\\n' >\"$1\" && chmod 755 \"$1\""
+        script = 'printf \'#!/bin/sh\\nexit 101\\n\' >"$1" && chmod 755 "$1"'
         _run([*become_root, "sh", "-c", script, "sh", str(_POLICY)], "keeping services from starting")
     try:
         _run([*apt, "update"], "reading the package lists")
@@ -75,7 +90,9 @@ def install_packages(packages: Sequence[str]) -> None:
             _run([*become_root, "rm", "-f", str(_POLICY)], "letting services start again")
     if "rabbitmq-server" in packages and shutil.which("systemctl"):
         # Installed for us alone: it must not start at the next boot either. Fails where systemd is not in charge.
-        subprocess.run([*become_root, "systemctl", "disable", "rabbitmq-server"], capture_output=True, check=False)
+        subprocess.run(
+            [*become_root, "systemctl", "disable", "rabbitmq-server"], capture_output=True, check=False
+        )
 
 
 # --- virtual environment ---------------------------------------------------------------------------------------------
@@ -96,13 +113,13 @@ def _digest(files: Iterable[Path], *words: str) -> str:
 
 def _sources() -> list[Path]:
     """What an installation depends on; installing the UI builds the live chart, so its sources are among them."""
-    chart = [
-        path
-        for pattern in ("*", "src/**/*")
-        for path in _FRONTEND.glob(pattern)
-        if path.is_file()
+    chart = [path for pattern in ("*", "src/**/*") for path in _FRONTEND.glob(pattern) if path.is_file()]
+    return [
+        ROOT / "pyproject.toml",
+        _CONSTRAINTS,
+        *(folder / "pyproject.toml" for folder in packages()),
+        *chart,
     ]
-    return [ROOT / "pyproject.toml", _CONSTRAINTS, *(folder / "pyproject.toml" for folder in packages()), *chart]
 
 
 def _install_uv() -> None:

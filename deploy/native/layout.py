@@ -10,8 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Base port of everything that listens; a stack adds its own offset. With the largest offset in use all stay below 32768,
-#: where the ephemeral range starts.
+#: Base port of everything that listens; a stack adds its own offset. With the largest offset in use all stay below
+#: 32768, where the ephemeral range starts.
 PORTS = {
     "query": 8000,
     "auth": 8001,
@@ -94,5 +94,7 @@ class Layout:
         for folder in folders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.sockets.stat().st_uid != os.getuid():
-            raise StackError(f"{self.sockets} belongs to another user: move it away, or choose another --run-dir")
+            raise StackError(
+                f"{self.sockets} belongs to another user: move it away, or choose another --run-dir"
+            )
         self.sockets.chmod(0o700)

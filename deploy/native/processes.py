@@ -49,7 +49,9 @@ MIGRATIONS = (
         "auth-migrate",
         "telltale_auth.migrate",
         "services/auth",
-        {"AUTH_MIGRATION_DATABASE_URL": "mariadb+asyncmy://telltale_auth_migrator@127.0.0.1:{mariadb}/telltale_auth"},
+        {
+            "AUTH_MIGRATION_DATABASE_URL": "mariadb+asyncmy://telltale_auth_migrator@127.0.0.1:{mariadb}/telltale_auth"
+        },
     ),
 )
 

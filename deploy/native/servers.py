@@ -92,7 +92,12 @@ def mariadb_program(layout: Layout) -> Program:
 
 def mariadb_client(layout: Layout) -> list[str]:
     """The command-line client, logged in as root over the private socket."""
-    return [_which("mariadb"), "--no-defaults", f"--socket={layout.mariadb_socket}", f"--user={getpass.getuser()}"]
+    return [
+        _which("mariadb"),
+        "--no-defaults",
+        f"--socket={layout.mariadb_socket}",
+        f"--user={getpass.getuser()}",
+    ]
 
 
 def mariadb_answers(layout: Layout) -> bool:
@@ -103,7 +108,9 @@ def mariadb_answers(layout: Layout) -> bool:
 
 def run_sql(layout: Layout, statements: str) -> None:
     """Run `statements` as root."""
-    result = subprocess.run(mariadb_client(layout), input=statements, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        mariadb_client(layout), input=statements, capture_output=True, text=True, check=False
+    )
     if result.returncode:
         raise StackError(f"MariaDB refused: {result.stderr}")
 

@@ -30,7 +30,7 @@ _HEALTHY_SECONDS = 60
 
 
 class Timing:
-    """Prints each step as it ends, with the time that it took."""
+    """Prints each step as it begins, and at its end the time that it took."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -39,12 +39,17 @@ class Timing:
     def step(self, title: str) -> Iterator[None]:
         """Time what happens inside."""
         began = time.monotonic()
-        yield
-        print(f"  {time.monotonic() - began:6.1f} s  {title}", flush=True)
+        print(f"  {title:<40}", end="", flush=True)
+        try:
+            yield
+        except BaseException:
+            print("failed", flush=True)
+            raise
+        print(f"{time.monotonic() - began:6.1f} s", flush=True)
 
     def total(self) -> None:
         """Print the time since the start."""
-        print(f"  {time.monotonic() - self._start:6.1f} s  in all", flush=True)
+        print(f"  {'in all':<40}{time.monotonic() - self._start:6.1f} s", flush=True)
 
 
 # --- from the description to what runs -------------------------------------------------------------------------------
@@ -59,7 +64,10 @@ def _environment(layout: Layout, process: Process, user: Mapping[str, str]) -> d
     values["data"] = str(layout.data / process.name)
     fixed = {name: value.format_map(values) for name, value in (COMMON | dict(process.environment)).items()}
     secrets = {"SECRETS_DIR": str(layout.secrets / (process.secrets or process.name))}
-    return DEFAULTS | dict(user) | fixed | secrets | {"PYTHONUNBUFFERED": "1"}
+    # A secret chosen by the user is in the files of those who need it, and in nobody's environment.
+    secret_names = {path.name for path in layout.secrets.glob("*/*")}
+    chosen = {name: value for name, value in user.items() if name not in secret_names}
+    return DEFAULTS | chosen | fixed | secrets | {"PYTHONUNBUFFERED": "1"}
 
 
 def _service_programs(layout: Layout, user: Mapping[str, str]) -> list[Program]:
@@ -76,11 +84,12 @@ def _service_programs(layout: Layout, user: Mapping[str, str]) -> list[Program]:
 
 
 def _install(group: str) -> None:
-    missing = environment.missing_python_packages()
-    environment.install_packages(missing)
+    missing = servers.missing_packages()
+    environment.check_may_install(missing)
+    environment.install_packages(environment.missing_python_packages())
     with ThreadPoolExecutor() as pool:
         # Downloads of two package managers: side by side they take as long as the slower one.
-        system = pool.submit(environment.install_packages, servers.missing_packages())
+        system = pool.submit(environment.install_packages, missing)
         python = pool.submit(environment.install_python_packages, group)
         system.result()
         python.result()
@@ -94,12 +103,18 @@ def _check_ports(layout: Layout, supervisor: Supervisor) -> None:
     absent = {process.name for process in SERVICES if not _is_there(process)}
     taken = [name for name in PORTS if name not in ours | absent and not ports.is_free(layout.port(name))]
     if taken:
-        lines = [f"port {layout.port(name)} ({name}) is taken by {ports.holder(layout.port(name))}" for name in taken]
-        raise StackError("\n       ".join([*lines, "End it, or start this stack elsewhere: make up PORT_OFFSET=100"]))
+        lines = [
+            f"port {layout.port(name)} ({name}) is taken by {ports.holder(layout.port(name))}"
+            for name in taken
+        ]
+        raise StackError(
+            "\n       ".join([*lines, "End it, or start this stack elsewhere: make up PORT_OFFSET=100"])
+        )
 
 
-def _make_secrets(layout: Layout) -> None:
-    subprocess.run([sys.executable, str(ROOT / "deploy" / "make_secrets.py"), str(layout.secrets)], check=True)
+def _make_secrets(layout: Layout, user: Mapping[str, str]) -> None:
+    command = [sys.executable, str(ROOT / "deploy" / "make_secrets.py"), str(layout.secrets)]
+    subprocess.run(command, check=True, env=os.environ | dict(user))
 
 
 def _migrate(layout: Layout, user: Mapping[str, str]) -> None:
@@ -146,9 +161,10 @@ def up(layout: Layout, options: argparse.Namespace) -> int:
     with timing.step("system packages, Python packages"):
         _install(options.group)
     layout.create()
+    _make_secrets(layout, user)
     supervisor = _supervisor(layout)
     _check_ports(layout, supervisor)
-    with timing.step("secrets, private MariaDB and RabbitMQ"):
+    with timing.step("private MariaDB and RabbitMQ"):
         _start_servers(layout, supervisor, _service_programs(layout, user))
     with timing.step("database accounts and migrations"):
         servers.apply_accounts(layout)
@@ -162,7 +178,6 @@ def up(layout: Layout, options: argparse.Namespace) -> int:
 
 
 def _start_servers(layout: Layout, supervisor: Supervisor, services: list[Program]) -> None:
-    _make_secrets(layout)
     servers.prepare(layout)
     supervisor.ensure([*servers.programs(layout), *services])
     supervisor.start(servers.SERVERS)
@@ -177,8 +192,16 @@ def print_addresses(layout: Layout, user: Mapping[str, str]) -> None:
         print(f"  {name:<12} {here}:{layout.port(name)}/docs")
     print(f"  gateway      ws://127.0.0.1:{layout.port('gateway')}/api/v1/stream")
     if (DEFAULTS | dict(user))["DEMO_ACCOUNTS"].lower() in ("true", "1", "yes", "on"):
-        print("\n  Demo accounts: admin@example.com, user@example.com, viewer@example.com; password Password123!")
+        print(
+            "\n  Demo accounts: admin@example.com, user@example.com, viewer@example.com; password Password123!"
+        )
     print("\n  make status, make logs, make down", flush=True)
+
+
+def install(_layout: Layout, options: argparse.Namespace) -> int:
+    """Install what is missing, and start nothing."""
+    _install(options.group)
+    return 0
 
 
 def addresses(layout: Layout, options: argparse.Namespace) -> int:
@@ -190,6 +213,7 @@ def addresses(layout: Layout, options: argparse.Namespace) -> int:
 def servers_up(layout: Layout, _options: argparse.Namespace) -> int:
     """Start the two servers alone, with a database account that may do everything: for tests."""
     layout.create()
+    _make_secrets(layout, {})
     supervisor = _supervisor(layout)
     if not supervisor.is_running():
         _start_servers(layout, supervisor, [])
@@ -259,19 +283,23 @@ _COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
     "servers-up": servers_up,
     "servers-down": down,
     "addresses": addresses,
-    "install": lambda _layout, options: _install(options.group) or 0,
+    "install": install,
 }
 
 
 def main() -> int:
     """Run one command line; 0 when all went well."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=_COMMANDS)
     parser.add_argument("names", nargs="*", help="which processes (logs, start, stop, kill)")
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run", help="folder of everything it writes")
     parser.add_argument("--port-offset", type=int, default=0, help="added to every port")
     parser.add_argument("--env-file", type=Path, default=ROOT / ".env", help="settings; see .env.example")
-    parser.add_argument("--group", default="native", choices=["native", "dev"], help="dev: with what tests need")
+    parser.add_argument(
+        "--group", default="native", choices=["native", "dev"], help="dev: with what tests need"
+    )
     options = parser.parse_args()
     layout = Layout(options.run_dir.resolve(), options.port_offset)
     try:

@@ -104,11 +104,21 @@ def print_table(layout: Layout, supervisor: Supervisor) -> bool:
         port = str(layout.port(name)) if name in PORTS else ""
         detail = answer.detail if answer else ""
         rows.append(
-            (name, info["statename"].lower(), str(info["pid"] or ""), port, *map(_mebibytes, (used.rss, used.pss)), detail)
+            (
+                name,
+                info["statename"].lower(),
+                str(info["pid"] or ""),
+                port,
+                *map(_mebibytes, (used.rss, used.pss)),
+                detail,
+            )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
-        cells = [cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))]
+        cells = [
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
         print("  ".join([*cells, row[-1]]).rstrip())
     verdict = "within" if python.pss <= MEMORY_TARGET else "above"
     print(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import socket
 import subprocess
 import time
@@ -35,8 +36,11 @@ _SETTLED = ("RUNNING", "STOPPED", "EXITED", "FATAL")
 
 
 def _quoted(value: str) -> str:
-    """`value` as one element of supervisord's `environment` or `command` option."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
+    """`value` as one element of supervisord's `environment` or `command` option, which know no escapes."""
+    quote = "'" if '"' in value else '"'
+    if quote in value or re.search(r"\n| [;#]", value):
+        raise StackError(f"supervisord cannot pass this setting on: {value!r}")
+    return quote + value.replace("%", "%%") + quote
 
 
 def _section(program: Program, layout: Layout) -> str:
@@ -82,6 +86,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
     path = layout.run / "supervisord.conf"
     if path.exists() and path.read_text() == text:
         return False
+    path.touch(mode=0o600)
     path.write_text(text)
     return True
 
@@ -146,7 +151,13 @@ class Supervisor:
         changed = write_configuration(self._layout, programs)
         if not self.is_running():
             configuration = str(self._layout.run / "supervisord.conf")
-            command = [_with_supervisor(self._interpreters), "-m", "supervisor.supervisord", "-c", configuration]
+            command = [
+                _with_supervisor(self._interpreters),
+                "-m",
+                "supervisor.supervisord",
+                "-c",
+                configuration,
+            ]
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode:
                 raise StackError(f"supervisord did not start: {result.stdout}{result.stderr}")
@@ -160,7 +171,7 @@ class Supervisor:
                 self._call("addProcessGroup", name)
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        """What supervisord knows about each program: `statename`, `pid`, `start`, `now`, `exitstatus`, …"""
+        """What supervisord knows about each program: `statename`, `pid`, `exitstatus` and more."""
         return {info["name"]: info for info in self._call("getAllProcessInfo")}
 
     def start(self, names: Sequence[str]) -> None:
@@ -173,7 +184,7 @@ class Supervisor:
     def stop(self, names: Sequence[str]) -> None:
         """Stop `names` together and wait until all have ended."""
         states = self.processes()
-        running = [name for name in names if name in states and states[name]["pid"]]
+        running = [name for name in names if name in states and states[name]["statename"] not in _SETTLED]
         for name in running:
             self._call("stopProcess", name, False)
         self._wait_until(

@@ -1,4 +1,4 @@
-"""Runs every test: each package by itself against a fresh pair of servers, then the whole system, which starts its own."""
+"""Runs every test: each package by itself against a fresh pair of servers, then the whole system with its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def _pytest(folder: Path) -> bool:
         env=os.environ | {"TELLTALE_TEST_SERVERS": str(_FOLDER)},
         check=False,
     )
-    print(f"=== {name}: {'passed' if result.returncode == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s", flush=True)
+    print(
+        f"=== {name}: {'passed' if result.returncode == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
     return result.returncode == 0
 
 

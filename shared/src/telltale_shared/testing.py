@@ -1,7 +1,7 @@
 """pytest plugin: real servers, a fresh database and a fresh virtual host for a session, and polling to a deadline.
 
-The servers are those of the folder in ``TELLTALE_TEST_SERVERS`` (written by ``deploy/native/stack.py servers-up``). When
-that is not set, the first test that needs a server starts a private pair, which ends with the session.
+The servers are those of the folder in ``TELLTALE_TEST_SERVERS`` (written by ``deploy/native/stack.py servers-up``).
+When that is not set, the first test that needs a server starts a private pair, which ends with the session.
 """
 
 import asyncio
