@@ -1,0 +1,63 @@
+"""How every page tells what happened: errors in plain words, empty states that name the next action, toasts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from telltale_ui.api_client import ApiError
+
+_DONE = "done_message"
+
+
+def describe(error: ApiError) -> str:
+    """The error in plain words: what is wrong, which fields, and the request id to quote."""
+    lines = [error.detail or error.title]
+    lines += [f"{one.get('field', '')}: {one.get('message', '')}" for one in error.fields]
+    if error.request_id:
+        lines.append(f"Request id: `{error.request_id}`")
+    return "  \n".join(line for line in lines if line)
+
+
+def show_error(error: ApiError, *, key: str = "retry") -> None:
+    """The error with a way to try again."""
+    st.error(describe(error), title=error.title, icon=":material/error:")
+    st.button("Try again", icon=":material/refresh:", key=key)
+
+
+def show_not_allowed(message: str) -> None:
+    """A page that this role may not use."""
+    st.warning(f"{message} Ask an administrator for the role it needs.", title="Not allowed", icon=":material/lock:")
+    st.page_link("app_pages/live.py", label="Go to the live page", icon=":material/show_chart:")
+
+
+def show_empty(title: str, next_action: str, *, icon: str = ":material/inbox:") -> None:
+    """Nothing to show, and what to do about it."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.space("small")
+        st.markdown(f"##### {icon} {title}", text_alignment="center")
+        st.caption(next_action, text_alignment="center")
+        st.space("small")
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Show an :class:`ApiError` instead of letting it end the page."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status == 403:
+            show_not_allowed(error.detail or "Your role does not allow this.")
+        else:
+            show_error(error)
+
+
+def done(message: str) -> None:
+    """Remember a message, shown as a toast by the next run: a dialog closes by running the page again."""
+    st.session_state[_DONE] = message
+
+
+def show_done() -> None:
+    """The toast of the action that ended the run before this one."""
+    if message := st.session_state.pop(_DONE, None):
+        st.toast(message, icon=":material/check_circle:")

@@ -1,0 +1,52 @@
+"""The signed-in user of this page run: from the cookie, through a cached access token, to the API."""
+
+import time
+
+import streamlit as st
+
+from telltale_ui.api_client import ApiClient, ApiError, SignedInApi
+from telltale_ui.sessions import SESSION_COOKIE, AccessToken, User
+from telltale_ui.settings import current_settings
+
+_TOKEN = "access_token"  # noqa: S105 - a key of the session state, not a secret
+
+
+@st.cache_resource
+def client() -> ApiClient:
+    """The client that all sessions of this process share."""
+    return ApiClient.from_settings(current_settings())
+
+
+def _token(renew: bool = False) -> AccessToken:
+    held: AccessToken | None = st.session_state.get(_TOKEN)
+    if held is None or renew or not held.is_fresh(time.monotonic()):
+        held = client().access_token(st.context.cookies.get(SESSION_COOKIE, ""))
+        st.session_state[_TOKEN] = held
+    return held
+
+
+def current_user() -> User | None:
+    """Who is signed in, or ``None``.
+
+    Raises:
+        ApiError: auth cannot be asked right now, so nothing is known.
+    """
+    if not st.context.cookies.get(SESSION_COOKIE):
+        return None
+    try:
+        return _token().user
+    except ApiError as error:
+        if error.status == 401:
+            st.session_state.pop(_TOKEN, None)
+            return None
+        raise
+
+
+def user() -> User:
+    """Who is signed in, on a page that only signed-in users reach."""
+    return _token().user
+
+
+def api() -> SignedInApi:
+    """The calls that the signed-in user may make."""
+    return client().signed_in(lambda renew: _token(renew).value)

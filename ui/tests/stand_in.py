@@ -1,0 +1,518 @@
+"""A stand-in for auth, query, generator and gateway on one port, so that the UI can be tried and tested alone.
+
+``python tests/stand_in.py 9000`` serves it by hand. It keeps everything in memory and knows the demo accounts only.
+"""
+
+import asyncio
+import math
+import random
+import secrets
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+PASSWORD = "Password123!"
+SERIES = [
+    ("boiler-1", "pressure", "bar", 4.2),
+    ("boiler-1", "temperature", "°C", 82.0),
+    ("hall-2", "humidity", "%", 46.0),
+    ("hall-2", "temperature", "°C", 21.5),
+    ("press-3", "temperature", "°C", 64.0),
+    ("press-3", "vibration", "mm/s", 2.1),
+    ("pump-4", "flow", "l/min", 118.0),
+    ("pump-4", "power", "W", 1450.0),
+]
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def iso(us: int) -> str:
+    return datetime.fromtimestamp(us / 1e6, UTC).isoformat().replace("+00:00", "Z")
+
+
+def value_at(which: int, us: int) -> float:
+    base = SERIES[which][3]
+    seconds = us / 1e6
+    noise = random.Random(which * 7919 + us // 1_000_000).gauss(0, 0.004)
+    return base * (1 + 0.04 * math.sin(seconds / (40 + 9 * which)) + noise)
+
+
+def problem(status: int, title: str, detail: str = "") -> JSONResponse:
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "request_id": secrets.token_hex(8),
+    }
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+def listing(items: list[dict[str, Any]], total: int | None = None, cursor: str | None = None) -> JSONResponse:
+    return JSONResponse(
+        {"items": items, "next_cursor": cursor, "total": len(items) if total is None else total, "total_is_exact": True}
+    )
+
+
+class StandIn:
+    """All state, and the endpoints as methods."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, dict[str, Any]] = {
+            f"{name}@example.com": {
+                "id": str(number),
+                "email": f"{name}@example.com",
+                "name": f"Demo {name}",
+                "role": name.upper(),
+                "is_active": True,
+                "created_at": "2026-11-01T08:00:00Z",
+                "last_login_at": iso(now_us()),
+            }
+            for number, name in enumerate(["admin", "user", "viewer"], start=1)
+        }
+        self.passwords = dict.fromkeys(self.users, PASSWORD)
+        self.sessions: dict[str, str] = {}
+        self.anomalies: list[dict[str, Any]] = []
+        self.injected: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.edits: list[dict[str, Any]] = []
+        self.revisions: dict[str, int] = {}
+        self.deleted: set[str] = set()
+        self.subscriptions = 0
+
+    # --- auth
+
+    def _user(self, request: Request) -> dict[str, Any] | None:
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        email = self.sessions.get(value) if scheme == "Session" else value.removeprefix("access-")
+        return self.users.get(email or "")
+
+    async def sign_in(self, request: Request) -> Response:
+        body = await request.json()
+        if self.passwords.get(body["email"]) != body["password"]:
+            return problem(401, "Not authenticated", "E-mail address or password is wrong.")
+        session_id = secrets.token_urlsafe(24)
+        self.sessions[session_id] = body["email"]
+        return JSONResponse({"session_id": session_id, "user": self.users[body["email"]]}, 201)
+
+    async def register(self, request: Request) -> Response:
+        body = await request.json()
+        if body["email"] in self.users:
+            return problem(409, "Conflict", "This address has an account already.")
+        self.users[body["email"]] = {
+            **self.users["viewer@example.com"],
+            "id": str(len(self.users) + 1),
+            "email": body["email"],
+            "name": body["name"],
+        }
+        self.passwords[body["email"]] = body["password"]
+        return JSONResponse(self.users[body["email"]], 201)
+
+    async def sign_out(self, request: Request) -> Response:
+        self.sessions.pop(request.headers["authorization"].removeprefix("Session "), None)
+        return Response(status_code=204)
+
+    async def access_token(self, request: Request) -> Response:
+        user = self._user(request)
+        if user is None:
+            return problem(401, "Not authenticated", "This session has ended.")
+        return JSONResponse({"access_token": f"access-{user['email']}", "expires_in": 300, "user": user})
+
+    async def stream_token(self, request: Request) -> Response:
+        return JSONResponse({"token": "stream-" + secrets.token_hex(4), "expires_in": 30})
+
+    async def list_users(self, request: Request) -> Response:
+        return listing(list(self.users.values()))
+
+    async def change_user(self, request: Request) -> Response:
+        user = next(one for one in self.users.values() if one["id"] == request.path_params["id"])
+        change = await request.json()
+        if user["role"] == "ADMIN" and (change.get("role") not in (None, "ADMIN") or change.get("is_active") is False):
+            return problem(409, "Conflict", "This is the last administrator; appoint another one first.")
+        user.update(change)
+        return JSONResponse(user)
+
+    # --- query
+
+    async def series(self, request: Request) -> Response:
+        at = now_us()
+        return listing(
+            [
+                {
+                    "id": n,
+                    "source": s,
+                    "category": c,
+                    "unit": u,
+                    "latest": {"observed_at": iso(at), "value": value_at(n, at)},
+                }
+                for n, (s, c, u, _) in enumerate(SERIES)
+            ]
+        )
+
+    def _chosen(self, request: Request) -> list[int]:
+        sources, categories = request.query_params.getlist("source"), request.query_params.getlist("category")
+        return [
+            n
+            for n, (s, c, _, _) in enumerate(SERIES)
+            if (not sources or s in sources) and (not categories or c in categories)
+        ]
+
+    def _record(self, which: int, at: int) -> dict[str, Any]:
+        source, category, unit, _ = SERIES[which]
+        return {
+            "id": f"{which}-{at}",
+            "source": source,
+            "category": category,
+            "observed_at": iso(at),
+            "value": value_at(which, at),
+            "unit": unit,
+            "note": None,
+            "import_id": None,
+            "anomaly": None,
+        }
+
+    async def records(self, request: Request) -> Response:
+        chosen = self._chosen(request)
+        limit, offset = int(request.query_params.get("limit", 50)), int(request.query_params.get("cursor", 0))
+        second = now_us() // 1_000_000
+        items = [
+            self._record(which, (second - back) * 1_000_000)
+            for back in range(offset // max(1, len(chosen)), (offset + limit) // max(1, len(chosen)) + 1)
+            for which in chosen
+        ][:limit]
+        items = [one for one in items if one["id"] not in self.deleted]
+        return listing(items, 1_234_567 if chosen else 0, str(offset + limit) if chosen else None)
+
+    async def create_record(self, request: Request) -> Response:
+        body = await request.json()
+        if not math.isfinite(float(body["value"])):
+            return problem(422, "Invalid request", "value must be a number")
+        return JSONResponse({"id": "new", **body}, 201)
+
+    async def record(self, request: Request) -> Response:
+        record_id = request.path_params["id"]
+        which, at = record_id.split("-")
+        if request.method == "DELETE":
+            self.deleted.add(record_id)
+            return Response(status_code=204)
+        if request.method == "PATCH":
+            if request.headers.get("if-match") != f'"{self.revisions.get(record_id, 0)}"':
+                return problem(412, "Changed meanwhile", "user@example.com changed this record a moment ago.")
+            self.revisions[record_id] = self.revisions.get(record_id, 0) + 1
+        return JSONResponse(
+            self._record(int(which), int(at)), headers={"etag": f'"{self.revisions.get(record_id, 0)}"'}
+        )
+
+    async def summary(self, request: Request) -> Response:
+        return JSONResponse(
+            {
+                "count": 28_800,
+                "mean": 52.31,
+                "min": 1.9,
+                "max": 1602.2,
+                "p50": 46.1,
+                "p95": 88.4,
+                "anomalies": len(self.anomalies),
+                "previous": {"count": 28_750, "mean": 51.9, "p50": 46.0, "p95": 90.2, "anomalies": 1},
+            }
+        )
+
+    async def categories(self, request: Request) -> Response:
+        return JSONResponse(
+            {
+                "items": [
+                    {
+                        "category": c,
+                        "unit": u,
+                        "count": 7_200 + n,
+                        "mean": b,
+                        "min": b * 0.9,
+                        "max": b * 1.1,
+                        "p50": b,
+                        "p95": b * 1.06,
+                        "anomalies": n,
+                    }
+                    for n, (_, c, u, b) in enumerate(SERIES[:6])
+                ]
+            }
+        )
+
+    async def timeseries(self, request: Request) -> Response:
+        until = now_us()
+        step = 30_000_000
+        series = []
+        for which in self._chosen(request):
+            source, category, unit, _ = SERIES[which]
+            points = []
+            for n in range(120):
+                at = until - (120 - n) * step
+                value = value_at(which, at)
+                points.append({"at": iso(at), "count": 30, "mean": value, "min": value * 0.98, "max": value * 1.02})
+            series.append({"source": source, "category": category, "unit": unit, "points": points})
+        return JSONResponse({"bucket": "30s", "series": series})
+
+    async def list_anomalies(self, request: Request) -> Response:
+        return listing(list(reversed(self.anomalies)))
+
+    async def judge(self, request: Request) -> Response:
+        found = next(one for one in self.anomalies if one["id"] == request.path_params["id"])
+        found.update(await request.json())
+        return JSONResponse(found)
+
+    async def ledger(self, request: Request) -> Response:
+        row = {
+            "producer": "generator-7f3a",
+            "service": "generator",
+            "published": 345_678,
+            "confirmed": 345_678,
+            "stored": 345_675,
+            "dead": 3,
+            "missing": 0,
+            "repeated": 0,
+            "dropped": 0,
+            "last_seen_at": iso(now_us()),
+        }
+        return JSONResponse({"producers": [row], "totals": {k: row[k] for k in row if isinstance(row[k], int)}})
+
+    async def status(self, request: Request) -> Response:
+        names = ["auth", "detector", "gateway", "generator", "query", "writer"]
+        return JSONResponse(
+            {
+                "status": "ok",
+                "instances": [
+                    {
+                        "service": name,
+                        "instance": f"{name}-1",
+                        "version": "0.1.0",
+                        "started_at": iso(now_us() - 3_600_000_000),
+                        "seen_at": iso(now_us()),
+                        "health": "ok" if name != "detector" else "degraded",
+                        "memory_bytes": 74_000_000 + 3_000_000 * n,
+                        "dependencies": {"broker": "ok"},
+                        "figures": {"readings_per_second": 8.0},
+                    }
+                    for n, name in enumerate(names)
+                ],
+                "queues": [
+                    {"name": "readings.store.0", "messages": 0, "consumers": 1},
+                    {"name": "events.store", "messages": 2, "consumers": 1},
+                    {"name": "readings.dead", "messages": 0, "consumers": 1},
+                ],
+                "database": {"size_bytes": 48_000_000, "latency_ms": 0.6, "migration": "20261123_initial"},
+            }
+        )
+
+    async def dead_letters(self, request: Request) -> Response:
+        return listing(
+            [
+                {
+                    "id": 1,
+                    "reason": "conflict",
+                    "producer": "generator-7f3a",
+                    "number": 4711,
+                    "at": iso(now_us() - 90_000_000),
+                    "detail": "another value is stored for this instant",
+                    "payload": '{"source": "press-3"}',
+                }
+            ]
+        )
+
+    async def logs(self, request: Request) -> Response:
+        return listing(
+            [
+                {
+                    "id": n,
+                    "at": iso(now_us() - n * 7_000_000),
+                    "service": "writer",
+                    "instance": "writer-1",
+                    "level": "warning",
+                    "logger": "telltale.writer",
+                    "message": f"batch held: lock wait timeout, attempt {n}",
+                    "request_id": None,
+                    "fields": {},
+                }
+                for n in range(1, 9)
+            ]
+        )
+
+    async def audit(self, request: Request) -> Response:
+        return listing(
+            [
+                {
+                    "id": 1,
+                    "at": iso(now_us() - 60_000_000),
+                    "actor": "admin@example.com",
+                    "action": "user.role_changed",
+                    "target": "viewer@example.com",
+                    "detail": {"from": "VIEWER", "to": "USER"},
+                }
+            ]
+        )
+
+    # --- generator and gateway
+
+    async def inject(self, request: Request) -> Response:
+        body = await request.json()
+        await self.injected.put(body)
+        return JSONResponse(body, 202)
+
+    async def stream(self, socket: WebSocket) -> None:
+        await socket.accept()
+        try:
+            await socket.send_json({"type": "hello"})
+            first = await socket.receive_json()
+            if not str(first.get("token", "")).startswith("stream-"):
+                await socket.close(4401)
+                return
+            chosen: list[int] = []
+            listener = asyncio.create_task(socket.receive_json())
+            sent = 0
+            while True:
+                done, _ = await asyncio.wait([listener], timeout=0.25)
+                if done:
+                    message = listener.result()
+                    listener = asyncio.create_task(socket.receive_json())
+                    if message["type"] == "subscribe":
+                        chosen = await self._subscribe(socket, message)
+                if chosen and now_us() // 1_000_000 > sent:
+                    sent = now_us() // 1_000_000
+                    await self._send_second(socket, chosen)
+        except (WebSocketDisconnect, RuntimeError):
+            return
+
+    async def _subscribe(self, socket: WebSocket, message: dict[str, Any]) -> list[int]:
+        self.subscriptions += 1
+        chosen = [
+            n
+            for n, (s, c, _, _) in enumerate(SERIES)
+            if (not message["sources"] or s in message["sources"])
+            and (not message["categories"] or c in message["categories"])
+        ]
+        await socket.send_json(
+            {
+                "type": "subscribed",
+                "position": {"offset": 1},
+                "recovered": "after" in message,
+                "series": [dict(zip(("source", "category", "unit"), SERIES[n][:3], strict=True)) for n in chosen],
+            }
+        )
+        second = now_us() // 1_000_000
+        minutes = int(message["history"].removesuffix("m"))
+        ages = [age for age in range(minutes * 60, 0, -1) if not 70 < age < 95]
+        await socket.send_json(self._readings(chosen, [(second - age) * 1_000_000 for age in ages], history=True))
+        await socket.send_json(
+            {"type": "anomalies", "position": None, "items": [self._anomaly(4, (second - 130) * 1_000_000)]}
+        )
+        return chosen
+
+    def _readings(self, chosen: list[int], instants: list[int], *, history: bool = False) -> dict[str, Any]:
+        cells = [(place, which, at) for at in instants for place, which in enumerate(chosen)]
+        return {
+            "type": "readings",
+            "position": {"offset": 2},
+            "sent_at": now_us(),
+            "history": history,
+            "points": {
+                "series": [SERIES[n][:3] for n in chosen],
+                "index": [place for place, _, _ in cells],
+                "observed_at": [at for _, _, at in cells],
+                "value": [value_at(which, at) for _, which, at in cells],
+                "published_at": [at + 3_000 for _, _, at in cells],
+            },
+        }
+
+    def _anomaly(self, which: int, at: int) -> dict[str, Any]:
+        source, category, unit, base = SERIES[which]
+        value = base * 1.12
+        return {
+            "schema": "anomaly_detected/1",
+            "source": source,
+            "category": category,
+            "unit": unit,
+            "observed_at": at,
+            "value": value,
+            "score": 8.4,
+            "expected_low": base * 0.94,
+            "expected_high": base * 1.06,
+            "kind": "spike",
+            "detector": "robust",
+            "version": "1",
+            "explanation": f"{value:.1f} lies far above the expected range.",
+            "detected_at": at + 40_000,
+        }
+
+    async def _send_second(self, socket: WebSocket, chosen: list[int]) -> None:
+        at = now_us()
+        frame = self._readings(chosen, [at])
+        items = []
+        while not self.injected.empty():
+            wanted = self.injected.get_nowait()
+            which = next(
+                (n for n in chosen if SERIES[n][:2] == (wanted.get("source"), wanted.get("category"))), chosen[0]
+            )
+            item = self._anomaly(which, at)
+            frame["points"]["value"][chosen.index(which)] = item["value"]
+            items.append(item)
+            self.anomalies.append(
+                {
+                    **item,
+                    "id": str(len(self.anomalies) + 1),
+                    "observed_at": iso(at),
+                    "detected_at": iso(at),
+                    "verdict": None,
+                }
+            )
+        await socket.send_json(frame)
+        if items:
+            await socket.send_json({"type": "anomalies", "position": None, "items": items})
+
+
+def create_app() -> Starlette:
+    """The stand-in as an ASGI application."""
+    it = StandIn()
+
+    async def alive(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    api = "/api/v1"
+    return Starlette(
+        routes=[
+            Route("/health/live", alive),
+            Route(f"{api}/auth/sessions", it.sign_in, methods=["POST"]),
+            Route(f"{api}/auth/sessions/token", it.access_token, methods=["POST"]),
+            Route(f"{api}/auth/sessions/current", it.sign_out, methods=["DELETE"]),
+            Route(f"{api}/auth/register", it.register, methods=["POST"]),
+            Route(f"{api}/auth/stream-token", it.stream_token, methods=["POST"]),
+            Route(f"{api}/users", it.list_users),
+            Route(f"{api}/users/{{id}}", it.change_user, methods=["PATCH"]),
+            Route(f"{api}/series", it.series),
+            Route(f"{api}/records", it.records, methods=["GET"]),
+            Route(f"{api}/records", it.create_record, methods=["POST"]),
+            Route(f"{api}/records/{{id}}", it.record, methods=["GET", "PATCH", "DELETE"]),
+            Route(f"{api}/analytics/summary", it.summary),
+            Route(f"{api}/analytics/categories", it.categories),
+            Route(f"{api}/analytics/timeseries", it.timeseries),
+            Route(f"{api}/anomalies", it.list_anomalies),
+            Route(f"{api}/anomalies/{{id}}", it.judge, methods=["PATCH"]),
+            Route(f"{api}/ledger", it.ledger),
+            Route(f"{api}/status", it.status),
+            Route(f"{api}/dead-letters", it.dead_letters),
+            Route(f"{api}/logs", it.logs),
+            Route(f"{api}/audit", it.audit),
+            Route(f"{api}/generator/anomalies", it.inject, methods=["POST"]),
+            WebSocketRoute(f"{api}/stream", it.stream),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    uvicorn.run(create_app(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
