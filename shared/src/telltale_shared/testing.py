@@ -81,9 +81,7 @@ def _stack_script(start: Path) -> Path:
         script = folder / "deploy" / "native" / "stack.py"
         if script.exists():
             return script
-    raise RuntimeError(
-        "no deploy/native/stack.py above the tests: set TELLTALE_TEST_SERVERS to running servers"
-    )
+    raise RuntimeError("no deploy/native/stack.py above the tests: set TELLTALE_TEST_SERVERS to running servers")
 
 
 @pytest.fixture(scope="session")
@@ -179,9 +177,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def eventually(
-    predicate: Callable[[], T | Awaitable[T]], deadline: float = 10.0, *, interval: float = 0.02
-) -> T:
+async def eventually(predicate: Callable[[], T | Awaitable[T]], deadline: float = 10.0, *, interval: float = 0.02) -> T:
     """Call ``predicate`` until what it returns (or its awaitable gives) is true, and return that.
 
     Args:

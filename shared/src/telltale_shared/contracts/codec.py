@@ -1,0 +1,40 @@
+"""Encoding and decoding of the message union."""
+
+import msgspec
+
+from telltale_shared.contracts.anomalies import AnomalyDetected
+from telltale_shared.contracts.readings import ReadingBatch
+from telltale_shared.contracts.system import Heartbeat, LogEvent
+
+Message = ReadingBatch | AnomalyDetected | Heartbeat | LogEvent
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+class MalformedMessage(ValueError):
+    """The body is no message that this version understands; the text says why."""
+
+
+def encode(message: Message) -> bytes:
+    """The JSON body of ``message``."""
+    return _encoder.encode(message)
+
+
+def decode(body: bytes) -> Message:
+    """The message in ``body``.
+
+    Raises:
+        MalformedMessage: not JSON, an unknown schema or version, or a field missing or of the wrong type.
+    """
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedMessage(str(error)) from error
+
+
+def schema_of(message: type[Message] | Message) -> str:
+    """Schema and version of a message or its class, e.g. ``reading_batch/1``."""
+    tag = message.__struct_config__.tag
+    assert isinstance(tag, str)  # noqa: S101 - every contract declares its tag as text
+    return tag

@@ -1,0 +1,167 @@
+"""Problem details (RFC 9457): every error of every REST interface, naming the field and the way out."""
+
+import secrets
+from collections.abc import Mapping
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger("telltale.http")
+
+PROBLEM_JSON = "application/problem+json"
+REQUEST_ID_HEADER = "x-request-id"
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    message: str
+
+
+class ProblemDetails(BaseModel):
+    """The body of every error response."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str | None = None
+    request_id: str | None = None
+    errors: list[FieldError] = []
+
+
+class Problem(Exception):
+    """An error with its HTTP status: raised anywhere in a request, answered as problem details."""
+
+    status = 400
+    title = "Bad request"
+
+    def __init__(
+        self, detail: str, *, errors: list[FieldError] | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors or []
+        self.headers = dict(headers or {})
+
+
+class Unauthenticated(Problem):
+    status, title = 401, "Not authenticated"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(Problem):
+    status, title = 403, "Not allowed"
+
+
+class NotFound(Problem):
+    status, title = 404, "Not found"
+
+
+class Conflict(Problem):
+    status, title = 409, "Conflict"
+
+
+class PreconditionFailed(Problem):
+    status, title = 412, "Changed meanwhile"
+
+
+class InvalidRequest(Problem):
+    status, title = 422, "Invalid request"
+
+
+class TooManyRequests(Problem):
+    status, title = 429, "Too many requests"
+
+
+class Unavailable(Problem):
+    status, title = 503, "Not available right now"
+
+
+def request_id_of(request: Request) -> str:
+    """The id of this request, as logged and as answered in ``X-Request-ID``."""
+    return str(request.scope.get("request_id", ""))
+
+
+def problem_response(request: Request, problem: Problem) -> JSONResponse:
+    """The response that reports ``problem``."""
+    body = ProblemDetails(
+        title=problem.title,
+        status=problem.status,
+        detail=problem.detail,
+        request_id=request_id_of(request),
+        errors=problem.errors,
+    )
+    return JSONResponse(
+        body.model_dump(exclude_none=True), problem.status, headers=problem.headers, media_type=PROBLEM_JSON
+    )
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location if part not in ("body", "query", "path", "header"))
+
+
+async def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this class
+    return problem_response(request, error)
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    errors = [FieldError(field=_field(e["loc"]), message=str(e["msg"])) for e in error.errors()]
+    names = ", ".join(sorted({e.field for e in errors if e.field})) or "the body"
+    return problem_response(request, InvalidRequest(f"check {names}", errors=errors))
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    problem = Problem(str(error.detail), headers=error.headers)
+    problem.status, problem.title = error.status_code, str(error.detail)
+    return problem_response(request, problem)
+
+
+async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("request failed", path=request.url.path, request_id=request_id_of(request), exc_info=error)
+    problem = Problem("Something went wrong on our side. Quote the request id when you report it.")
+    problem.status, problem.title = 500, "Internal error"
+    return problem_response(request, problem)
+
+
+class RequestIds:
+    """ASGI middleware: gives each request an id, binds it to the log and answers it in ``X-Request-ID``."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request_id = scope["request_id"] = secrets.token_hex(8)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (REQUEST_ID_HEADER.encode(), request_id.encode()),
+                ]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._app(scope, receive, send_with_id)
+
+
+def install_problem_details(app: FastAPI) -> None:
+    """Make ``app`` answer every error as problem details, and give every request an id."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_unexpected)
+    app.add_middleware(RequestIds)

@@ -1,0 +1,89 @@
+"""How a service is put together and run: one FastAPI app, its background tasks, one process."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from telltale_shared.errors import install_problem_details
+from telltale_shared.health import Health, health_router
+from telltale_shared.logs import configure_logs
+from telltale_shared.settings import ServiceSettings
+
+log = structlog.get_logger("telltale.lifecycle")
+
+GRACE_SECONDS = 8
+"""How long open requests may take to end after SIGTERM."""
+
+
+def service_app(
+    name: str, *, version: str, settings: ServiceSettings, health: Health, lifespan: Callable[[FastAPI], Any]
+) -> FastAPI:
+    """A FastAPI app with what all services have: problem details, request ids, CORS, health and metrics."""
+    app = FastAPI(
+        title=f"Telltale {name}",
+        version=version,
+        lifespan=lifespan,
+        openapi_url="/openapi.json",
+        docs_url="/docs",
+    )
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "If-Match"],
+        expose_headers=["ETag", "X-Request-ID"],
+    )
+    install_problem_details(app)
+    app.include_router(health_router(health))
+    return app
+
+
+@asynccontextmanager
+async def background(tasks: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
+    """Run ``tasks`` beside the block and cancel them at its end.
+
+    A task that fails takes the process down with SIGTERM, after logging why: a half-working service would lie.
+    """
+    running = [asyncio.create_task(_watched(name, task), name=name) for name, task in tasks.items()]
+    try:
+        yield
+    finally:
+        for task in running:
+            task.cancel()
+        for task in running:
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _watched(name: str, task: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await task()
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        log.critical("background task failed: the service stops", task=name, exc_info=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def serve(name: str, app: FastAPI, settings: ServiceSettings, port: int) -> None:
+    """Configure the logs and serve ``app`` until SIGTERM or SIGINT; exits 3 when it cannot start."""
+    configure_logs(name, settings.log_level)
+    uvicorn.run(
+        app,
+        host=settings.bind_host,
+        port=port,
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+        ws_max_size=65_536,
+    )

@@ -1,0 +1,59 @@
+"""Structured logs: one JSON object a line on standard output; warnings and errors also to listeners."""
+
+import logging
+import sys
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+LogListener = Callable[[MutableMapping[str, Any]], None]
+"""Takes one log entry (a dict with ``level``, ``event``, ``timestamp`` …). Must neither block nor log."""
+
+_listeners: list[LogListener] = []
+
+
+def add_listener(listener: LogListener) -> Callable[[], None]:
+    """Pass every log entry from now on to ``listener`` as well. Returns the call that removes it."""
+    _listeners.append(listener)
+    return lambda: _listeners.remove(listener)
+
+
+def _tell_listeners(_: object, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for listener in _listeners:
+        listener(entry)
+    return entry
+
+
+def configure_logs(service: str, level: str) -> None:
+    """Send structlog's and the standard library's records to standard output as JSON lines."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        lambda _, __, entry: {"service": service, **entry},
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _tell_listeners,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    # These libraries narrate at INFO what the supervisor and the access log already say.
+    for noisy in ("aio_pika", "aiormq", "httpx", "httpcore", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
