@@ -30,21 +30,16 @@ def _write(path: Path, value: str) -> None:
     path.write_text(value)
 
 
-def create_missing(folder: Path) -> list[str]:
-    """Complete the secrets under `folder` and return the names of those that were made."""
-    made = []
+def create_missing(folder: Path) -> None:
+    """Complete the secrets under `folder`."""
     for name, owners in OWNERS.items():
         paths = [folder / owner / name for owner in owners]
         existing = next((path.read_text() for path in paths if path.exists()), None)
-        if existing is None:
-            made.append(name)
         value = os.environ.get(name) or existing or secrets.token_hex(32)
         for path in paths:
             if not path.exists() or path.read_text() != value:
                 _write(path, value)
-    return made
 
 
 if __name__ == "__main__":
-    new = create_missing(Path(sys.argv[1]))
-    print(f"secrets made: {', '.join(new) or 'none, all were there'}")
+    create_missing(Path(sys.argv[1]))

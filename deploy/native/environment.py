@@ -48,9 +48,7 @@ def _administrator() -> list[str] | None:
     """What to put before a command that needs root; None when this user may not."""
     if os.getuid() == 0:
         return []
-    allowed = shutil.which("sudo") and subprocess.run(
-        ["sudo", "-n", "true"], capture_output=True, check=False
-    )
+    allowed = shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
     return ["sudo", "-n"] if allowed and allowed.returncode == 0 else None
 
 
@@ -90,9 +88,7 @@ def install_packages(packages: Sequence[str]) -> None:
             _run([*become_root, "rm", "-f", str(_POLICY)], "letting services start again")
     if "rabbitmq-server" in packages and shutil.which("systemctl"):
         # Installed for us alone: it must not start at the next boot either. Fails where systemd is not in charge.
-        subprocess.run(
-            [*become_root, "systemctl", "disable", "rabbitmq-server"], capture_output=True, check=False
-        )
+        subprocess.run([*become_root, "systemctl", "disable", "rabbitmq-server"], capture_output=True, check=False)
 
 
 # --- virtual environment ---------------------------------------------------------------------------------------------

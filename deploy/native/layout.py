@@ -94,7 +94,5 @@ class Layout:
         for folder in folders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.sockets.stat().st_uid != os.getuid():
-            raise StackError(
-                f"{self.sockets} belongs to another user: move it away, or choose another --run-dir"
-            )
+            raise StackError(f"{self.sockets} belongs to another user: move it away, or choose another --run-dir")
         self.sockets.chmod(0o700)

@@ -19,7 +19,6 @@ COMMON = {
     "AMQP_URL": "amqp://telltale@127.0.0.1:{rabbitmq}/telltale",
     "AUTH_URL": "http://127.0.0.1:{auth}",
     "QUERY_URL": "http://127.0.0.1:{query}",
-    "GATEWAY_URL": "http://127.0.0.1:{gateway}",
     "GENERATOR_URL": "http://127.0.0.1:{generator}",
     "WRITER_URL": "http://127.0.0.1:{writer}",
     "DETECTOR_URL": "http://127.0.0.1:{detector}",
@@ -49,9 +48,7 @@ MIGRATIONS = (
         "auth-migrate",
         "telltale_auth.migrate",
         "services/auth",
-        {
-            "AUTH_MIGRATION_DATABASE_URL": "mariadb+asyncmy://telltale_auth_migrator@127.0.0.1:{mariadb}/telltale_auth"
-        },
+        {"AUTH_MIGRATION_DATABASE_URL": "mariadb+asyncmy://telltale_auth_migrator@127.0.0.1:{mariadb}/telltale_auth"},
     ),
 )
 
@@ -104,5 +101,5 @@ SERVICES = (
         {"GENERATOR_PORT": "{generator-host}", "GENERATOR_SPOOL_DIR": "{data}", "GENERATOR_SOURCE": "host"},
         secrets="generator",
     ),
-    Process("ui", "telltale_ui", "ui", {"UI_PORT": "{ui}"}, ready="/_stcore/health"),
+    Process("ui", "telltale_ui", "ui", {"UI_PORT": "{ui}", "GATEWAY_PORT": "{gateway}"}, ready="/_stcore/health"),
 )

@@ -87,7 +87,7 @@ def mariadb_program(layout: Layout) -> Program:
     ]
     if os.getuid() == 0:
         command.append("--user=root")
-    return Program("mariadb", command, priority=20, stop_seconds=60, start_seconds=0)
+    return Program("mariadb", command, layout.mariadb, priority=20, stop_seconds=60, start_seconds=0)
 
 
 def mariadb_client(layout: Layout) -> list[str]:
@@ -108,9 +108,7 @@ def mariadb_answers(layout: Layout) -> bool:
 
 def run_sql(layout: Layout, statements: str) -> None:
     """Run `statements` as root."""
-    result = subprocess.run(
-        mariadb_client(layout), input=statements, capture_output=True, text=True, check=False
-    )
+    result = subprocess.run(mariadb_client(layout), input=statements, capture_output=True, text=True, check=False)
     if result.returncode:
         raise StackError(f"MariaDB refused: {result.stderr}")
 
@@ -169,14 +167,20 @@ def create_broker_folder(layout: Layout) -> None:
 def epmd_program(layout: Layout) -> Program:
     """Erlang's port mapper in the foreground, so that it ends with the stack instead of outliving it."""
     command = [_which("epmd"), "-address", "127.0.0.1", "-port", str(layout.port("epmd"))]
-    return Program("epmd", command, priority=10, start_seconds=0, stop_seconds=5)
+    return Program("epmd", command, layout.rabbitmq, priority=10, start_seconds=0, stop_seconds=5)
 
 
 def rabbitmq_program(layout: Layout) -> Program:
     """The private RabbitMQ."""
     command = [str(_RABBITMQ_SCRIPTS / "rabbitmq-server")]
     return Program(
-        "rabbitmq", command, _rabbitmq_environment(layout), priority=20, stop_seconds=60, start_seconds=0
+        "rabbitmq",
+        command,
+        layout.rabbitmq,
+        _rabbitmq_environment(layout),
+        priority=20,
+        stop_seconds=60,
+        start_seconds=0,
     )
 
 

@@ -76,7 +76,7 @@ def _service_programs(layout: Layout, user: Mapping[str, str]) -> list[Program]:
         (layout.data / process.name).mkdir(mode=0o700, exist_ok=True)
         (layout.secrets / (process.secrets or process.name)).mkdir(mode=0o700, exist_ok=True)
         command = [str(environment.PYTHON), "-m", process.module]
-        programs.append(Program(process.name, command, _environment(layout, process, user)))
+        programs.append(Program(process.name, command, ROOT / process.folder, _environment(layout, process, user)))
     return programs
 
 
@@ -103,13 +103,8 @@ def _check_ports(layout: Layout, supervisor: Supervisor) -> None:
     absent = {process.name for process in SERVICES if not _is_there(process)}
     taken = [name for name in PORTS if name not in ours | absent and not ports.is_free(layout.port(name))]
     if taken:
-        lines = [
-            f"port {layout.port(name)} ({name}) is taken by {ports.holder(layout.port(name))}"
-            for name in taken
-        ]
-        raise StackError(
-            "\n       ".join([*lines, "End it, or start this stack elsewhere: make up PORT_OFFSET=100"])
-        )
+        lines = [f"port {layout.port(name)} ({name}) is taken by {ports.holder(layout.port(name))}" for name in taken]
+        raise StackError("\n       ".join([*lines, "End it, or start this stack elsewhere: make up PORT_OFFSET=100"]))
 
 
 def _make_secrets(layout: Layout, user: Mapping[str, str]) -> None:
@@ -192,9 +187,7 @@ def print_addresses(layout: Layout, user: Mapping[str, str]) -> None:
         print(f"  {name:<12} {here}:{layout.port(name)}/docs")
     print(f"  gateway      ws://127.0.0.1:{layout.port('gateway')}/api/v1/stream")
     if (DEFAULTS | dict(user))["DEMO_ACCOUNTS"].lower() in ("true", "1", "yes", "on"):
-        print(
-            "\n  Demo accounts: admin@example.com, user@example.com, viewer@example.com; password Password123!"
-        )
+        print("\n  Demo accounts: admin@example.com, user@example.com, viewer@example.com; password Password123!")
     print("\n  make status, make logs, make down", flush=True)
 
 
@@ -289,17 +282,13 @@ _COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
 
 def main() -> int:
     """Run one command line; 0 when all went well."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=_COMMANDS)
     parser.add_argument("names", nargs="*", help="which processes (logs, start, stop, kill)")
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run", help="folder of everything it writes")
     parser.add_argument("--port-offset", type=int, default=0, help="added to every port")
     parser.add_argument("--env-file", type=Path, default=ROOT / ".env", help="settings; see .env.example")
-    parser.add_argument(
-        "--group", default="native", choices=["native", "dev"], help="dev: with what tests need"
-    )
+    parser.add_argument("--group", default="native", choices=["native", "dev"], help="dev: with what tests need")
     options = parser.parse_args()
     layout = Layout(options.run_dir.resolve(), options.port_offset)
     try:

@@ -26,13 +26,14 @@ class Program:
 
     name: str
     command: Sequence[str]
+    folder: Path  # its working directory
     environment: Mapping[str, str] = field(default_factory=dict)
     priority: int = 500  # the lowest starts first and stops last
     stop_seconds: int = 30  # how long it may drain after SIGTERM before it is killed
     start_seconds: int = 2  # how long it must stay up to count as started
 
 
-_SETTLED = ("RUNNING", "STOPPED", "EXITED", "FATAL")
+_ENDED = ("STOPPED", "EXITED", "FATAL")
 
 
 def _quoted(value: str) -> str:
@@ -50,7 +51,7 @@ def _section(program: Program, layout: Layout) -> str:
 [program:{program.name}]
 command={" ".join(_quoted(part) for part in program.command)}
 environment={environment}
-directory={str(layout.run).replace("%", "%%")}
+directory={str(program.folder).replace("%", "%%")}
 priority={program.priority}
 autostart=false
 autorestart=unexpected
@@ -132,14 +133,19 @@ class Supervisor:
     def _call(self, method: str, *arguments: Any) -> Any:
         transport = _UnixTransport(str(self._layout.supervisor_socket))
         with xmlrpc.client.ServerProxy(self._url, transport=transport) as proxy:
-            return getattr(proxy.supervisor, method)(*arguments)
+            try:
+                return getattr(proxy.supervisor, method)(*arguments)
+            except xmlrpc.client.Fault as fault:
+                raise StackError(f"supervisord refused: {fault.faultString}") from None
 
     def is_running(self) -> bool:
-        """Whether this stack's supervisord answers."""
+        """Whether this stack's supervisord answers, be it that it is just ending."""
         try:
             self._call("getState")
         except (OSError, http.client.HTTPException):
             return False
+        except StackError:
+            pass  # it is ending, and says so
         return True
 
     def ensure(self, programs: Sequence[Program]) -> None:
@@ -184,11 +190,11 @@ class Supervisor:
     def stop(self, names: Sequence[str]) -> None:
         """Stop `names` together and wait until all have ended."""
         states = self.processes()
-        running = [name for name in names if name in states and states[name]["statename"] not in _SETTLED]
+        running = [name for name in names if name in states and states[name]["statename"] not in _ENDED]
         for name in running:
             self._call("stopProcess", name, False)
         self._wait_until(
-            lambda: all(self.processes()[name]["statename"] in _SETTLED for name in running),
+            lambda: all(self.processes()[name]["statename"] in _ENDED for name in running),
             120,
             f"{', '.join(running)} did not stop",
         )
