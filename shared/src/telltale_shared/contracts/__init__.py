@@ -1,8 +1,8 @@
 """The messages that travel over the broker: typed, versioned, JSON.
 
 Each struct carries its schema and version as the tag ``schema`` (``"reading_batch/1"``), which is also the AMQP
-``type`` property. A change that old code could not read gets a new version and a new golden payload; old golden payloads stay
-readable for ever (``shared/tests/golden``).
+``type`` property. A change that old code could not read gets a new version and a new golden payload; old golden
+payloads stay readable for ever (``shared/tests/golden``).
 """
 
 from telltale_shared.contracts.anomalies import AnomalyDetected

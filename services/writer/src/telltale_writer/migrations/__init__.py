@@ -1,0 +1,1 @@
+"""Migrations of the database ``telltale``, named by date and purpose."""

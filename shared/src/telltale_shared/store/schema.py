@@ -1,0 +1,213 @@
+"""The tables of the database ``telltale`` as SQLAlchemy sees them. The migrations of the writer create them."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Date,
+    Double,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+)
+from sqlalchemy.dialects.mysql import BIGINT, DATETIME, INTEGER
+
+SCHEMA_VERSION = "2026_11_23_pipeline"
+"""The migration that this code was written for."""
+
+metadata = MetaData()
+
+UNSIGNED = INTEGER(unsigned=True)
+BIG = BIGINT(unsigned=True)
+INSTANT = DATETIME(fsp=6)
+"""UTC with microseconds; naive in Python, as the driver gives it."""
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", UNSIGNED, primary_key=True),
+    Column("source", String(100), nullable=False),
+    Column("category", String(100), nullable=False),
+    Column("unit", String(32)),
+    Column("origin", Double, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("series_id", UNSIGNED, nullable=False),
+    Column("observed_at", INSTANT, nullable=False),
+    Column("value", Double, nullable=False),
+    Column("import_id", UNSIGNED),
+    Column("note", String(500)),
+    PrimaryKeyConstraint("series_id", "observed_at"),
+)
+
+series_latest = Table(
+    "series_latest",
+    metadata,
+    Column("series_id", UNSIGNED, primary_key=True),
+    Column("observed_at", INSTANT, nullable=False),
+    Column("value", Double, nullable=False),
+)
+
+
+def _rollup(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("series_id", UNSIGNED, nullable=False),
+        Column("bucket", DATETIME(), nullable=False),
+        Column("count", BIG, nullable=False),
+        Column("total", Double, nullable=False),
+        Column("total_squares", Double, nullable=False),
+        Column("minimum", Double, nullable=False),
+        Column("maximum", Double, nullable=False),
+        PrimaryKeyConstraint("series_id", "bucket"),
+    )
+
+
+# ``total`` is the sum of the values; ``total_squares`` the sum of (value - series.origin)².
+rollups_minute = _rollup("rollups_minute")
+rollups_hour = _rollup("rollups_hour")
+rollups_day = _rollup("rollups_day")
+
+producers = Table(
+    "producers",
+    metadata,
+    Column("id", UNSIGNED, primary_key=True),
+    Column("producer", String(64), nullable=False),
+    Column("service", String(64), nullable=False),
+    # As the producer's heartbeats say.
+    Column("published", BIG, nullable=False),
+    Column("confirmed", BIG, nullable=False),
+    Column("dropped", BIG, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    # As the writer has settled: every number up to the watermark, and those in ``deliveries`` above it.
+    Column("watermark", BIG, nullable=False),
+    # Confirmed before a delivery that has itself been settled: by the order of the queue these must have been too.
+    Column("proven", BIG, nullable=False),
+    Column("stored", BIG, nullable=False),
+    Column("repeated", BIG, nullable=False),
+    Column("dead", BIG, nullable=False),
+    Column("redelivered", BIG, nullable=False),
+    Column("first_seen_at", INSTANT, nullable=False),
+    Column("seen_at", INSTANT, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("producer_id", UNSIGNED, nullable=False),
+    Column("first", BIG, nullable=False),
+    Column("last", BIG, nullable=False),
+    PrimaryKeyConstraint("producer_id", "first"),
+)
+
+producer_days = Table(
+    "producer_days",
+    metadata,
+    Column("producer_id", UNSIGNED, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("stored", BIG, nullable=False),
+    Column("repeated", BIG, nullable=False),
+    Column("dead", BIG, nullable=False),
+    PrimaryKeyConstraint("producer_id", "day"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("reason", String(32), nullable=False),
+    Column("detail", String(500), nullable=False),
+    Column("producer", String(64)),
+    # The numbers it covers: ``count`` of them from ``number`` on; no number where the message named none.
+    Column("number", BIG),
+    Column("count", UNSIGNED, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("fingerprint", LargeBinary(32), nullable=False),
+    Column("arrived_at", INSTANT, nullable=False),
+    Column("resolution", String(16)),
+    Column("resolved_by", String(100)),
+    Column("resolved_at", INSTANT),
+)
+
+anomalies = Table(
+    "anomalies",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("series_id", UNSIGNED, nullable=False),
+    Column("observed_at", INSTANT, nullable=False),
+    Column("detector", String(32), nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("value", Double, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("expected_low", Double, nullable=False),
+    Column("expected_high", Double, nullable=False),
+    Column("explanation", String(1000), nullable=False),
+    Column("detected_at", INSTANT, nullable=False),
+    # ``confirmed`` or ``dismissed`` by a person; none yet where null.
+    Column("verdict", String(16)),
+    Column("verdict_by", String(100)),
+    Column("verdict_at", INSTANT),
+)
+
+record_edits = Table(
+    "record_edits",
+    metadata,
+    Column("series_id", UNSIGNED, nullable=False),
+    Column("observed_at", INSTANT, nullable=False),
+    Column("revision", UNSIGNED, nullable=False),
+    Column("edited_by", String(100), nullable=False),
+    Column("edited_at", INSTANT, nullable=False),
+    PrimaryKeyConstraint("series_id", "observed_at"),
+)
+
+service_instances = Table(
+    "service_instances",
+    metadata,
+    Column("instance", String(128), primary_key=True),
+    Column("service", String(64), nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("started_at", INSTANT, nullable=False),
+    Column("seen_at", INSTANT, nullable=False),
+    Column("health", String(16), nullable=False),
+    Column("memory_bytes", BIG, nullable=False),
+    Column("dependencies", JSON, nullable=False),
+    Column("figures", JSON, nullable=False),
+)
+
+system_logs = Table(
+    "system_logs",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("at", INSTANT, primary_key=True),
+    Column("service", String(64), nullable=False),
+    Column("instance", String(128), nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("logger", String(100), nullable=False),
+    Column("message", String(1000), nullable=False),
+    Column("request_id", String(64)),
+    Column("fields", JSON, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("at", INSTANT, nullable=False),
+    Column("actor_id", String(64), nullable=False),
+    Column("actor_name", String(100), nullable=False),
+    # What was done, as ``record.create``, ``record.edit``, ``record.delete``, ``anomaly.judge`` …
+    Column("action", String(64), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("before", JSON),
+    Column("after", JSON),
+    Column("outcome", String(16), nullable=False),
+    Column("request_id", String(64)),
+)
