@@ -1,3 +1,24 @@
+"""Who is signed in, and the way out."""
+
+import secrets
+
 import streamlit as st
 
-st.title("account")
+from telltale_ui import login, times
+from telltale_ui.session_bridge import drop_session
+
+MEANING = {
+    "VIEWER": "looks at everything that is measured, stored and detected",
+    "USER": "also creates, edits and deletes records, judges anomalies and controls the generator",
+    "ADMIN": "also manages users and looks at the system, its logs and the audit trail",
+}
+
+user = login.user()
+st.title("Account")
+with st.container(border=True, width=560):
+    st.markdown(f"**{user.name}**  \n{user.email}")
+    st.badge(user.role, icon=":material/badge:", color="primary")
+    st.caption(f"{user.role} {MEANING[user.role]}.")
+    st.caption(f"Times are shown in {times.viewer_zone().key}, the zone of this browser.")
+    if st.button("Sign out", icon=":material/logout:", key="sign_out"):
+        drop_session(secrets.token_hex(8))

@@ -4,6 +4,7 @@ import streamlit as st
 
 from telltale_ui import feedback, login
 from telltale_ui.inject import inject_dialog
+from telltale_ui.judge import judge_dialog
 from telltale_ui.live_chart import live_chart
 
 feedback.show_done()
@@ -34,10 +35,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         if inject:
             inject_dialog(series)
 
-live_chart(
-    sources=chosen_sources,
-    categories=chosen_categories,
-    minutes=int(str(minutes).split()[0]),
-    time_zone=st.context.timezone or "UTC",
-    key="live_chart",
+clicked = live_chart(
+    sources=chosen_sources, categories=chosen_categories, minutes=int(minutes.split()[0]), key="live_chart"
 )
+if clicked:
+    judge_dialog(clicked)

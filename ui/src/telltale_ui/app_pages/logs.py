@@ -1,3 +1,61 @@
+"""Warnings and errors of the services, and who changed what; newest first."""
+
+from typing import Any
+
 import streamlit as st
 
-st.title("logs")
+from telltale_ui import feedback, login, tables
+from telltale_ui.api_client import Page
+from telltale_ui.paging import Pager
+
+LOGS, RECORD_AUDIT, ACCOUNT_AUDIT = "Service logs", "Changes to data", "Changes to accounts"
+LEVELS = ["info", "warning", "error", "critical"]
+LOG_COLUMNS = {
+    "at": "At",
+    "level": "Level",
+    "service": "Service",
+    "message": "Message",
+    "logger": "Logger",
+    "instance": "Instance",
+    "request_id": "Request id",
+}
+AUDIT_COLUMNS = {"at": "At", "actor": "Who", "action": "Did", "target": "To what", "detail": "Detail"}
+
+st.title("Logs and audit")
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    kind = st.segmented_control(
+        "Show", [LOGS, RECORD_AUDIT, ACCOUNT_AUDIT], default=LOGS, required=True, key="log", bind="query-params"
+    )
+    search = st.text_input("Search", key="text", bind="query-params", icon=":material/search:", placeholder="Any word")
+    level = (
+        st.selectbox("Level", LEVELS, index=None, key="level", bind="query-params", placeholder="All", width=150)
+        if kind == LOGS
+        else None
+    )
+
+filters: dict[str, Any] = {"q": search, "level": level}
+pager = Pager("logs", repr((kind, filters)))
+asked = {**filters, "limit": pager.size, "cursor": pager.cursor}
+api = login.api()
+page: Page
+if kind == LOGS:
+    page, columns, noun = api.logs(asked), LOG_COLUMNS, "entries"
+else:
+    page = api.audit("records" if kind == RECORD_AUDIT else "accounts", asked)
+    columns, noun = AUDIT_COLUMNS, "changes"
+
+if page.items:
+    st.dataframe(
+        tables.frame(page.items, columns, instants=["at"]),
+        hide_index=True,
+        height=min(600, 36 * (len(page.items) + 1) + 3),
+        column_config={
+            "At": tables.instant_column(precise=True),
+            "Message": st.column_config.TextColumn(width="large"),
+        },
+        placeholder="",
+        alt=kind,
+    )
+    pager.show(page, noun)
+else:
+    feedback.show_empty("Nothing to show", "Clear the search or the level. A quiet log is a good sign.")

@@ -1,3 +1,97 @@
+"""Stored readings: filtered, sorted and paged by the server; made, edited and deleted in dialogs."""
+
+from typing import Any
+
 import streamlit as st
 
-st.title("records")
+from telltale_ui import feedback, login, tables
+from telltale_ui.filters import filter_bar
+from telltale_ui.paging import Pager
+from telltale_ui.record_dialogs import create_dialog, delete_dialog, edit_dialog
+
+SORTS = {
+    "Newest first": "-observed_at",
+    "Oldest first": "observed_at",
+    "Highest value": "-value",
+    "Lowest value": "value",
+}
+COLUMNS = {
+    "observed_at": "Observed at",
+    "source": "Source",
+    "category": "Category",
+    "value": "Value",
+    "unit": "Unit",
+    "anomaly": "Anomaly",
+    "note": "Note",
+}
+
+
+def anomaly_text(anomaly: Any) -> str | None:
+    """The judgement of a record in a word or two."""
+    if not anomaly:
+        return None
+    if isinstance(anomaly, dict):
+        verdict = anomaly.get("verdict")
+        return f"score {anomaly['score']:.1f}" + (f", {verdict}" if verdict else "")
+    return "yes"
+
+
+feedback.show_done()
+api = login.api()
+may_edit = login.user().may("USER")
+series = api.series()
+
+st.title("Records")
+selection = filter_bar(series, default_span="1 h")
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    sort = st.selectbox("Order", list(SORTS), key="sort", bind="query-params", width=170)
+    low = st.number_input(
+        "Lowest value", value=None, key="min_value", bind="query-params", width=150, placeholder="any"
+    )
+    high = st.number_input(
+        "Highest value", value=None, key="max_value", bind="query-params", width=150, placeholder="any"
+    )
+    only_anomalous = st.toggle("Anomalies only", key="anomalous", bind="query-params")
+
+filters = {"min_value": low, "max_value": high, "anomalous": True if only_anomalous else None, "sort": SORTS[sort]}
+pager = Pager("records", selection.signature + repr(filters))
+page = api.records({**selection.params(), **filters, "limit": pager.size, "cursor": pager.cursor})
+
+if not page.items:
+    feedback.show_empty(
+        "No records match",
+        "Widen the range or clear a filter. New readings appear here as soon as they are stored.",
+        icon=":material/search_off:",
+    )
+chosen: dict[str, Any] | None = None
+actions = st.container(horizontal=True, vertical_alignment="center")
+if page.items:
+    rows = [{**row, "anomaly": anomaly_text(row.get("anomaly"))} for row in page.items]
+    picked = st.dataframe(
+        tables.frame(rows, COLUMNS, instants=["observed_at"]),
+        key=f"records_table_{pager.cursor}",
+        hide_index=True,
+        height=min(560, 36 * (len(rows) + 1) + 3),
+        column_config={
+            "Observed at": tables.instant_column(precise=True),
+            "Value": st.column_config.NumberColumn(format="%.4g"),
+        },
+        on_select="rerun",
+        selection_mode="single-row",
+        placeholder="",
+        alt="Stored readings",
+    )
+    if may_edit and picked["selection"]["rows"]:
+        chosen = page.items[picked["selection"]["rows"][0]]
+    pager.show(page, "records")
+
+with actions:
+    if may_edit:
+        if st.button("New record", icon=":material/add:", key="record_new"):
+            create_dialog(series)
+        if st.button("Edit", icon=":material/edit:", key="record_edit", disabled=chosen is None) and chosen:
+            edit_dialog(*api.record(chosen["id"]))
+        if st.button("Delete", icon=":material/delete:", key="record_delete", disabled=chosen is None) and chosen:
+            delete_dialog(*api.record(chosen["id"]))
+        if chosen is None:
+            st.caption("Select a row to edit or delete it.")

@@ -9,17 +9,33 @@ function decimals(magnitude: number): number {
   return 3;
 }
 
+function byteSteps(magnitude: number): number {
+  return Math.min(BYTES.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, magnitude)) / 3)));
+}
+
+const isBytes = (unit: string | null): boolean => /^(B|bytes)(\/s)?$/.test(unit ?? "");
+
+/** Axis labels with as many decimals as their step needs; the unit stands in the title, except for bytes' prefix. */
+export function formatTicks(ticks: readonly number[], unit: string | null): string[] {
+  const highest = Math.max(...ticks.map(Math.abs));
+  const step = ticks.length > 1 ? ticks[1]! - ticks[0]! : highest;
+  const prefix = isBytes(unit) ? byteSteps(highest) : 0;
+  const scale = 1000 ** prefix;
+  const digits = step > 0 ? Math.min(6, Math.max(0, Math.ceil(-Math.log10(step / scale) - 1e-9))) : 0;
+  return ticks.map((one) => {
+    const text = (one / scale).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    return text.replace("-", "−") + (prefix > 0 ? `\u202f${BYTES[prefix]}B` : "");
+  });
+}
+
 /** Value and unit apart, because the unit is set in a lighter weight. Bytes get the prefix that suits them. */
 export function splitValue(value: number, unit: string | null): { text: string; unit: string } {
   let scaled = value;
   let name = unit ?? "";
-  if (/^(B|bytes)(\/s)?$/.test(name)) {
-    let step = 0;
-    while (Math.abs(scaled) >= 1000 && step < BYTES.length - 1) {
-      scaled /= 1000;
-      step++;
-    }
-    name = name.replace(/^(B|bytes)/, `${BYTES[step]}B`);
+  if (isBytes(unit)) {
+    const prefix = byteSteps(Math.abs(value));
+    scaled /= 1000 ** prefix;
+    name = name.replace(/^(B|bytes)/, `${BYTES[prefix]}B`);
   }
   const digits = decimals(Math.abs(scaled));
   const text = scaled.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });

@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import type { Colours } from "./colours";
 import { make, setText } from "./dom";
-import { formatTime, formatValue, splitValue } from "./format";
+import { formatTicks, formatTime, splitValue } from "./format";
 import type { LiveSeries } from "./model";
 import type { Anomaly } from "./protocol";
 
@@ -110,7 +110,7 @@ export class Panel {
       scales: { x: { time: true, auto: false }, y: { range: (plot) => this.valueRange(plot) } },
       axes: [
         { ...axis, size: 22, space: 70, gap: 4, values: (_, ticks) => ticks.map(formatTime) },
-        { ...axis, size: 54, space: 34, gap: 6, values: (_, ticks) => ticks.map((one) => formatValue(one, unit)) },
+        { ...axis, size: 48, space: 34, gap: 6, values: (_, ticks) => formatTicks(ticks, unit) },
       ],
       series: [
         {},

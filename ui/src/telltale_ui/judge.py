@@ -1,0 +1,65 @@
+"""The dialog in which a person confirms or dismisses an anomaly."""
+
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+
+from telltale_ui import feedback, login, tables, times
+from telltale_ui.api_client import ApiError
+
+
+def find_anomaly(clicked: dict[str, Any]) -> dict[str, Any] | None:
+    """The stored anomaly behind a marker or feed entry; ``None`` while it is not stored yet."""
+    at = times.from_microseconds(int(clicked["observed_at"]))
+    page = login.api().anomalies(
+        {
+            "source": clicked["source"],
+            "category": clicked["category"],
+            "from": times.rfc3339(at),
+            "to": times.rfc3339(at + timedelta(microseconds=1)),
+        }
+    )
+    return next((one for one in page.items if one["detector"] == clicked["detector"]), None)
+
+
+@st.dialog("Anomaly", icon=":material/troubleshoot:")
+def judge_dialog(clicked: dict[str, Any]) -> None:
+    """What was seen and expected, and the verdict."""
+    try:
+        found = find_anomaly(clicked)
+    except ApiError as error:
+        st.error(feedback.describe(error), title=error.title, icon=":material/error:")
+        return
+    st.markdown(f"**{clicked['source']} · {clicked['category']}**")
+    st.caption(f"{times.clock(times.from_microseconds(int(clicked['observed_at'])))} ({times.viewer_zone().key})")
+    if found is None:
+        st.info("This anomaly is still being stored. Try again in a second.", icon=":material/hourglass_top:")
+        st.button("Try again", icon=":material/refresh:")
+        return
+    unit = found.get("unit")
+    low, high = (tables.number_text(found[field], unit) for field in ("expected_low", "expected_high"))
+    st.markdown(f"Measured **{tables.number_text(found['value'], unit)}**, expected {low} to {high}.")
+    if found.get("explanation"):
+        st.markdown(found["explanation"])
+    st.caption(f"Score {found['score']:.1f}, detector {found['detector']} {found.get('version', '')}")
+    if found.get("verdict"):
+        st.caption(f"Verdict so far: {found['verdict']}")
+    if not login.user().may("USER"):
+        st.caption("Judging anomalies needs the role USER.")
+        return
+    with st.container(horizontal=True):
+        verdict = None
+        if st.button("Confirm", type="primary", icon=":material/check:", key="verdict_confirm"):
+            verdict = "confirmed"
+        if st.button("Dismiss", icon=":material/close:", key="verdict_dismiss"):
+            verdict = "dismissed"
+    if verdict is None:
+        return
+    try:
+        login.api().judge_anomaly(str(found["id"]), verdict)
+    except ApiError as error:
+        st.error(feedback.describe(error), title=error.title, icon=":material/error:")
+        return
+    feedback.done(f"The anomaly is {verdict}.")
+    st.rerun()

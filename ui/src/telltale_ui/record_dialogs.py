@@ -1,0 +1,86 @@
+"""Dialogs that create, edit and delete one record; a conflict says who changed it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from telltale_ui import feedback, login, tables, times
+from telltale_ui.api_client import ApiError
+
+_CHANGED_MEANWHILE = (409, 412)
+
+
+def _carry_out(action: Callable[[], object], message: str) -> None:
+    try:
+        action()
+    except ApiError as error:
+        if error.status in _CHANGED_MEANWHILE:
+            st.warning(
+                f"{feedback.describe(error)}  \nClose this and open the record again to see its current state.",
+                title="Somebody changed this record",
+                icon=":material/sync_problem:",
+            )
+        else:
+            st.error(feedback.describe(error), title=error.title, icon=":material/error:")
+        return
+    feedback.done(message)
+    st.rerun()
+
+
+def _heading(record: dict[str, Any]) -> None:
+    st.markdown(f"**{record['source']} · {record['category']}**")
+    st.caption(f"{times.clock(times.parse(record['observed_at']))} ({times.viewer_zone().key})")
+
+
+@st.dialog("New record", icon=":material/add:")
+def create_dialog(series: list[dict[str, Any]]) -> None:
+    """Store one reading by hand, in a series that exists or a new one."""
+    zone = times.viewer_zone()
+    known = {f"{one['source']} · {one['category']}": one for one in series}
+    picked = st.selectbox("Series", [*known, "A new series"], key="new_series")
+    one = known.get(picked)
+    if one is None:
+        one = {
+            "source": st.text_input("Source", key="new_source", placeholder="press-3"),
+            "category": st.text_input("Category", key="new_category", placeholder="temperature"),
+            "unit": st.text_input("Unit", key="new_unit", placeholder="°C") or None,
+        }
+    now = datetime.now(UTC).astimezone(zone).replace(tzinfo=None, microsecond=0)
+    at = st.datetime_input(f"Observed at ({zone.key})", now, key="new_at", step=60)
+    value = st.number_input(f"Value ({one['unit'] or 'no unit'})", value=None, key="new_value", format="%g")
+    note = st.text_input("Note", key="new_note")
+    if st.button("Save", type="primary", icon=":material/check:", key="record_create_confirm"):
+        if at is None or value is None or not one["source"] or not one["category"]:
+            st.error("Series, time and value are needed.", icon=":material/error:")
+            return
+        body = {
+            "source": one["source"],
+            "category": one["category"],
+            "unit": one["unit"],
+            "observed_at": times.rfc3339(at.replace(tzinfo=zone)),
+            "value": value,
+            "note": note or None,
+        }
+        _carry_out(lambda: login.api().create_record(body), "The record is stored.")
+
+
+@st.dialog("Edit record", icon=":material/edit:")
+def edit_dialog(record: dict[str, Any], etag: str) -> None:
+    """Change value or note, provided nobody else did since ``etag`` was read."""
+    _heading(record)
+    value = st.number_input(f"Value ({record['unit'] or 'no unit'})", value=float(record["value"]), format="%g")
+    note = st.text_input("Note", value=record.get("note") or "")
+    if st.button("Save", type="primary", icon=":material/check:", key="record_edit_confirm"):
+        body = {"value": value, "note": note or None}
+        _carry_out(lambda: login.api().edit_record(record["id"], body, etag), "The record is changed.")
+
+
+@st.dialog("Delete record", icon=":material/delete:")
+def delete_dialog(record: dict[str, Any], etag: str) -> None:
+    """Delete after a second look, provided nobody changed it since ``etag`` was read."""
+    _heading(record)
+    st.markdown(f"Value {tables.number_text(record['value'], record['unit'])}. This cannot be undone.")
+    if st.button("Delete", type="primary", icon=":material/delete:", key="record_delete_confirm"):
+        _carry_out(lambda: login.api().delete_record(record["id"], etag), "The record is deleted.")

@@ -1,0 +1,46 @@
+"""Rows of the services as tables: one way to show instants, numbers and names."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from telltale_ui import times
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def frame(rows: Rows, columns: Mapping[str, str], *, instants: Sequence[str] = ()) -> pd.DataFrame:
+    """The named fields of ``rows`` under their headings; ``instants`` are RFC 3339 or already parsed."""
+    table = pd.DataFrame([{field: row.get(field) for field in columns} for row in rows], columns=list(columns))
+    for field in instants:
+        table[field] = pd.to_datetime(table[field], utc=True, format="ISO8601")
+    return table.rename(columns=dict(columns))
+
+
+def instant_column(*, precise: bool = False) -> Any:
+    """An instant in the viewer's zone; ``precise`` to the millisecond."""
+    zone = times.viewer_zone().key
+    layout = "YYYY-MM-DD HH:mm:ss.SSS" if precise else "YYYY-MM-DD HH:mm:ss"
+    return st.column_config.DatetimeColumn(format=layout, timezone=zone, help=f"Time in {zone}")
+
+
+def bytes_text(size: float | None) -> str:
+    """A size in the unit that suits it."""
+    if size is None:
+        return "–"
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} TB"
+
+
+def number_text(value: float | None, unit: str | None = None) -> str:
+    """A number with as many digits as its size deserves, and its unit."""
+    if value is None:
+        return "–"
+    magnitude = abs(value)
+    digits = 0 if magnitude >= 1000 else 1 if magnitude >= 100 else 2 if magnitude >= 1 else 3
+    return f"{value:,.{digits}f}" + (f" {unit}" if unit else "")
