@@ -3,7 +3,6 @@
 SHELL := /bin/bash
 
 PYTHON ?= python3
-PORT_OFFSET ?= 0
 stack = $(PYTHON) deploy/native/stack.py
 venv = .venv/bin
 
@@ -23,7 +22,7 @@ ifeq ($(RUNTIME),docker)
 	docker compose up --build --detach --wait
 	@$(stack) addresses
 else
-	@$(stack) up --port-offset $(PORT_OFFSET)
+	@$(stack) up $(if $(PORT_OFFSET),--port-offset $(PORT_OFFSET))
 endif
 
 .PHONY: down
@@ -38,7 +37,7 @@ status: ## a row per process: health, memory, port
 ifeq ($(RUNTIME),docker)
 	docker compose ps --all
 else
-	@$(stack) status --port-offset $(PORT_OFFSET)
+	@$(stack) status
 endif
 
 .PHONY: logs

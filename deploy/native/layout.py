@@ -27,6 +27,7 @@ PORTS = {
     "epmd": 13674,
 }
 
+_OFFSET_FILE = "port-offset"
 _LONGEST_SOCKET_FOLDER = 80  # a unix socket's whole path may have 107 bytes
 
 
@@ -40,6 +41,14 @@ class Layout:
 
     run: Path
     offset: int = 0
+
+    @classmethod
+    def at(cls, run: Path, offset: int | None) -> Layout:
+        """The layout in the folder `run`; without an `offset`, with the one that was used there last."""
+        remembered = run / _OFFSET_FILE
+        if offset is None:
+            offset = int(remembered.read_text()) if remembered.exists() else 0
+        return cls(run, offset)
 
     def port(self, name: str) -> int:
         """The port of the process `name` in this stack."""
@@ -96,3 +105,4 @@ class Layout:
         if self.sockets.stat().st_uid != os.getuid():
             raise StackError(f"{self.sockets} belongs to another user: move it away, or choose another --run-dir")
         self.sockets.chmod(0o700)
+        (self.run / _OFFSET_FILE).write_text(f"{self.offset}\n")

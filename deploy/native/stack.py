@@ -56,7 +56,8 @@ class Timing:
 
 
 def _is_there(process: Process) -> bool:
-    return (ROOT / process.folder / "pyproject.toml").exists()
+    source = ROOT / process.folder / "src" / process.module.replace(".", "/")
+    return source.with_suffix(".py").exists() or (source / "__main__.py").exists()
 
 
 def _environment(layout: Layout, process: Process, user: Mapping[str, str]) -> dict[str, str]:
@@ -286,11 +287,11 @@ def main() -> int:
     parser.add_argument("command", choices=_COMMANDS)
     parser.add_argument("names", nargs="*", help="which processes (logs, start, stop, kill)")
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run", help="folder of everything it writes")
-    parser.add_argument("--port-offset", type=int, default=0, help="added to every port")
+    parser.add_argument("--port-offset", type=int, help="added to every port; the last one is remembered")
     parser.add_argument("--env-file", type=Path, default=ROOT / ".env", help="settings; see .env.example")
     parser.add_argument("--group", default="native", choices=["native", "dev"], help="dev: with what tests need")
     options = parser.parse_args()
-    layout = Layout(options.run_dir.resolve(), options.port_offset)
+    layout = Layout.at(options.run_dir.resolve(), options.port_offset)
     try:
         return _COMMANDS[options.command](layout, options)
     except StackError as error:

@@ -42,7 +42,7 @@ def main() -> int:
     shutil.rmtree(_FOLDER, ignore_errors=True)
     try:
         subprocess.run([*_STACK, "servers-up", *_SERVERS], check=True)
-        folders = [package / "tests" for package in packages() if (package / "tests").is_dir()]
+        folders = [folder / "tests" for folder in (*packages(), ROOT / "deploy")]
         failed = [folder for folder in folders if not _pytest(folder)]
     finally:
         subprocess.run([*_STACK, "servers-down", *_SERVERS], check=True)
