@@ -1,0 +1,12 @@
+from telltale_detector import explain
+
+
+def test_numbers_and_durations_are_for_people() -> None:
+    assert explain.number(1234.5678) == "1,234.6"
+    assert explain.number(0.000012345678) == "1.2346e-05"
+    assert explain.number(2_500_000.4) == "2,500,000"
+    assert explain.number(1.5e200) == "1.5e+200"
+    assert explain.duration(19e6) == "19 s"
+    assert explain.duration(600e6) == "10 min"
+    assert explain.duration(86_400e6 * 3) == "3 d"
+    assert explain.spread_words(1_000.0, 1_000.0).startswith("more than 1,000")
