@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,8 @@ def _service_programs(layout: Layout, user: Mapping[str, str]) -> list[Program]:
 
 def _install(group: str) -> None:
     missing = servers.missing_packages()
+    if group == "dev" and not shutil.which("chromium"):
+        missing.append("chromium")  # for the tests of the pages
     environment.check_may_install(missing)
     environment.install_packages(environment.missing_python_packages())
     with ThreadPoolExecutor() as pool:
@@ -159,6 +162,8 @@ def up(layout: Layout, options: argparse.Namespace) -> int:
     layout.create()
     _make_secrets(layout, user)
     supervisor = _supervisor(layout)
+    if not supervisor.is_running():
+        supervisor.end_orphans()
     _check_ports(layout, supervisor)
     with timing.step("private MariaDB and RabbitMQ"):
         _start_servers(layout, supervisor, _service_programs(layout, user))
@@ -219,7 +224,8 @@ def down(layout: Layout, _options: argparse.Namespace) -> int:
     """Stop the services, then the servers, then supervisord; nothing of the stack runs afterwards."""
     supervisor = _supervisor(layout)
     if not supervisor.is_running():
-        print("nothing is running")
+        ended = supervisor.end_orphans()
+        print(f"ended what supervisord left behind: {ended} processes" if ended else "nothing is running")
         return 0
     supervisor.stop([name for name in supervisor.processes() if name not in servers.SERVERS])
     supervisor.stop([name for name in servers.SERVERS if name != "epmd"])

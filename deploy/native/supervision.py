@@ -8,11 +8,13 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ class Program:
 
 
 _ENDED = ("STOPPED", "EXITED", "FATAL")
+_MARK = "TELLTALE_RUN_DIR"  # in the environment of everything that a supervisord of ours started
 
 
 def _quoted(value: str) -> str:
@@ -170,7 +173,8 @@ class Supervisor:
                 "-c",
                 configuration,
             ]
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            environment = os.environ | {_MARK: str(self._layout.run)}
+            result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
             if result.returncode:
                 raise StackError(f"supervisord did not start: {result.stdout}{result.stderr}")
             self._wait_until(self.is_running, 15, "supervisord does not answer")
@@ -181,6 +185,29 @@ class Supervisor:
                 self._call("removeProcessGroup", name)
             for name in (*added, *altered):
                 self._call("addProcessGroup", name)
+
+    def end_orphans(self) -> int:
+        """End what a killed supervisord of this stack left running, by the mark it carries; how many there were."""
+        orphans = self._marked()
+        for signal_number, seconds in ((signal.SIGTERM, 30), (signal.SIGKILL, 5)):
+            for pid in self._marked():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal_number)
+            deadline = time.monotonic() + seconds
+            while self._marked() and time.monotonic() < deadline:
+                time.sleep(0.1)
+        return len(orphans)
+
+    def _marked(self) -> list[int]:
+        mark = f"{_MARK}={self._layout.run}".encode()
+        found = []
+        for file in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if mark in file.read_bytes().split(b"\0"):
+                    found.append(int(file.parts[2]))
+            except OSError:
+                continue  # it ended meanwhile, or is somebody else's
+        return found
 
     def processes(self) -> dict[str, dict[str, Any]]:
         """What supervisord knows about each program: `statename`, `pid`, `exitstatus` and more."""

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from environment import install_packages, packages
-from layout import ROOT, StackError
+from environment import packages
+from layout import ROOT
 
 _FOLDER = ROOT / ".run" / "test"
 _STACK = [sys.executable, str(ROOT / "deploy" / "native" / "stack.py")]
@@ -36,8 +36,6 @@ def _pytest(folder: Path) -> bool:
 
 def main() -> int:
     """0 when every test of every package and of the whole system passed."""
-    if shutil.which("chromium") is None:
-        install_packages(["chromium"])
     subprocess.run([*_STACK, "servers-down", *_SERVERS], check=True, stdout=subprocess.DEVNULL)
     shutil.rmtree(_FOLDER, ignore_errors=True)
     try:
@@ -55,7 +53,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except StackError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(main())

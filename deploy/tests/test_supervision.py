@@ -1,3 +1,5 @@
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -80,3 +82,16 @@ def test_a_deep_run_folder_still_has_sockets(tmp_path: Path) -> None:
     layout.create()
     assert len(str(layout.supervisor_socket)) < 108
     layout.sockets.rmdir()
+
+
+def test_what_a_killed_supervisord_left_is_ended(supervisor: tuple[Supervisor, Layout]) -> None:
+    running, layout = supervisor
+    running.ensure([_program(layout, "one", _WRITE, WORDS="here")])
+    running.start(["one"])
+    _wait_for(layout.run / "said")
+    os.kill(running.pid(), signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while running.is_running():
+        assert time.monotonic() < deadline
+    assert running.end_orphans() == 1
+    assert running.end_orphans() == 0
