@@ -129,6 +129,14 @@ def _install_uv() -> None:
     _run([*command, "--requirement", str(requirement)], "installing uv")
 
 
+def _is_usable(python: Path) -> bool:
+    """Whether `python` is there and of the version that runs this; an upgrade of the system's leaves neither."""
+    if not python.exists():
+        return False
+    asked = [str(python), "-c", "import sys; print(sys.version)"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == sys.version
+
+
 def install_python_packages(group: str) -> bool:
     """Make `.venv` hold our packages and the dependency group `group` (`native` or `dev`); False if it did already."""
     sources = _sources()
@@ -136,8 +144,8 @@ def install_python_packages(group: str) -> bool:
     stamp = VENV / f"telltale-{group}.stamp"
     if stamp.exists() and stamp.read_text() == digest:
         return False
-    if not PYTHON.exists():
-        _run([sys.executable, "-m", "venv", str(VENV)], "making the virtual environment")
+    if not _is_usable(PYTHON):
+        _run([sys.executable, "-m", "venv", "--clear", str(VENV)], "making the virtual environment")
     if not (VENV / "bin" / "uv").exists():
         _install_uv()
     command = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON)]
