@@ -5,13 +5,11 @@
 
 import asyncio
 import math
-import random
 import secrets
 import sys
-import time
-from datetime import UTC, datetime
 from typing import Any
 
+import stand_in_replies as replies
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,31 +18,6 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 PASSWORD = "Password123!"
-SERIES = [
-    ("boiler-1", "pressure", "bar", 4.2),
-    ("boiler-1", "temperature", "°C", 82.0),
-    ("hall-2", "humidity", "%", 46.0),
-    ("hall-2", "temperature", "°C", 21.5),
-    ("press-3", "temperature", "°C", 64.0),
-    ("press-3", "vibration", "mm/s", 2.1),
-    ("pump-4", "flow", "l/min", 118.0),
-    ("pump-4", "power", "W", 1450.0),
-]
-
-
-def now_us() -> int:
-    return time.time_ns() // 1000
-
-
-def iso(us: int) -> str:
-    return datetime.fromtimestamp(us / 1e6, UTC).isoformat().replace("+00:00", "Z")
-
-
-def value_at(which: int, us: int) -> float:
-    base = SERIES[which][3]
-    seconds = us / 1e6
-    noise = random.Random(which * 7919 + us // 1_000_000).gauss(0, 0.004)
-    return base * (1 + 0.04 * math.sin(seconds / (40 + 9 * which)) + noise)
 
 
 def problem(status: int, title: str, detail: str = "") -> JSONResponse:
@@ -76,7 +49,7 @@ class StandIn:
                 "role": name.upper(),
                 "is_active": True,
                 "created_at": "2026-11-01T08:00:00Z",
-                "last_login_at": iso(now_us()),
+                "last_login_at": replies.iso(replies.now_us()),
             }
             for number, name in enumerate(["admin", "user", "viewer"], start=1)
         }
@@ -144,7 +117,7 @@ class StandIn:
     # --- query
 
     async def series(self, request: Request) -> Response:
-        at = now_us()
+        at = replies.now_us()
         return listing(
             [
                 {
@@ -152,9 +125,9 @@ class StandIn:
                     "source": s,
                     "category": c,
                     "unit": u,
-                    "latest": {"observed_at": iso(at), "value": value_at(n, at)},
+                    "latest": {"observed_at": replies.iso(at), "value": replies.value_at(n, at)},
                 }
-                for n, (s, c, u, _) in enumerate(SERIES)
+                for n, (s, c, u, _) in enumerate(replies.SERIES)
             ]
         )
 
@@ -162,18 +135,18 @@ class StandIn:
         sources, categories = request.query_params.getlist("source"), request.query_params.getlist("category")
         return [
             n
-            for n, (s, c, _, _) in enumerate(SERIES)
+            for n, (s, c, _, _) in enumerate(replies.SERIES)
             if (not sources or s in sources) and (not categories or c in categories)
         ]
 
     def _record(self, which: int, at: int) -> dict[str, Any]:
-        source, category, unit, _ = SERIES[which]
+        source, category, unit, _ = replies.SERIES[which]
         return {
             "id": f"{which}-{at}",
             "source": source,
             "category": category,
-            "observed_at": iso(at),
-            "value": value_at(which, at),
+            "observed_at": replies.iso(at),
+            "value": replies.value_at(which, at),
             "unit": unit,
             "note": None,
             "import_id": None,
@@ -183,7 +156,7 @@ class StandIn:
     async def records(self, request: Request) -> Response:
         chosen = self._chosen(request)
         limit, offset = int(request.query_params.get("limit", 50)), int(request.query_params.get("cursor", 0))
-        second = now_us() // 1_000_000
+        second = replies.now_us() // 1_000_000
         items = [
             self._record(which, (second - back) * 1_000_000)
             for back in range(offset // max(1, len(chosen)), (offset + limit) // max(1, len(chosen)) + 1)
@@ -201,16 +174,15 @@ class StandIn:
     async def record(self, request: Request) -> Response:
         record_id = request.path_params["id"]
         which, at = record_id.split("-")
+        revision = self.revisions.get(record_id, 0)
+        if request.method != "GET" and request.headers.get("if-match") != f'"{revision}"':
+            return problem(412, "Changed meanwhile", "user@example.com changed this record a moment ago.")
         if request.method == "DELETE":
             self.deleted.add(record_id)
             return Response(status_code=204)
         if request.method == "PATCH":
-            if request.headers.get("if-match") != f'"{self.revisions.get(record_id, 0)}"':
-                return problem(412, "Changed meanwhile", "user@example.com changed this record a moment ago.")
-            self.revisions[record_id] = self.revisions.get(record_id, 0) + 1
-        return JSONResponse(
-            self._record(int(which), int(at)), headers={"etag": f'"{self.revisions.get(record_id, 0)}"'}
-        )
+            revision = self.revisions[record_id] = revision + 1
+        return JSONResponse(self._record(int(which), int(at)), headers={"etag": f'"{revision}"'})
 
     async def summary(self, request: Request) -> Response:
         return JSONResponse(
@@ -227,36 +199,21 @@ class StandIn:
         )
 
     async def categories(self, request: Request) -> Response:
-        return JSONResponse(
-            {
-                "items": [
-                    {
-                        "category": c,
-                        "unit": u,
-                        "count": 7_200 + n,
-                        "mean": b,
-                        "min": b * 0.9,
-                        "max": b * 1.1,
-                        "p50": b,
-                        "p95": b * 1.06,
-                        "anomalies": n,
-                    }
-                    for n, (_, c, u, b) in enumerate(SERIES[:6])
-                ]
-            }
-        )
+        return JSONResponse(replies.categories())
 
     async def timeseries(self, request: Request) -> Response:
-        until = now_us()
+        until = replies.now_us()
         step = 30_000_000
         series = []
         for which in self._chosen(request):
-            source, category, unit, _ = SERIES[which]
+            source, category, unit, _ = replies.SERIES[which]
             points = []
             for n in range(120):
                 at = until - (120 - n) * step
-                value = value_at(which, at)
-                points.append({"at": iso(at), "count": 30, "mean": value, "min": value * 0.98, "max": value * 1.02})
+                value = replies.value_at(which, at)
+                points.append(
+                    {"at": replies.iso(at), "count": 30, "mean": value, "min": value * 0.98, "max": value * 1.02}
+                )
             series.append({"source": source, "category": category, "unit": unit, "points": points})
         return JSONResponse({"bucket": "30s", "series": series})
 
@@ -269,94 +226,19 @@ class StandIn:
         return JSONResponse(found)
 
     async def ledger(self, request: Request) -> Response:
-        row = {
-            "producer": "generator-7f3a",
-            "service": "generator",
-            "published": 345_678,
-            "confirmed": 345_678,
-            "stored": 345_675,
-            "dead": 3,
-            "missing": 0,
-            "repeated": 0,
-            "dropped": 0,
-            "last_seen_at": iso(now_us()),
-        }
-        return JSONResponse({"producers": [row], "totals": {k: row[k] for k in row if isinstance(row[k], int)}})
+        return JSONResponse(replies.ledger())
 
     async def status(self, request: Request) -> Response:
-        names = ["auth", "detector", "gateway", "generator", "query", "writer"]
-        return JSONResponse(
-            {
-                "status": "ok",
-                "instances": [
-                    {
-                        "service": name,
-                        "instance": f"{name}-1",
-                        "version": "0.1.0",
-                        "started_at": iso(now_us() - 3_600_000_000),
-                        "seen_at": iso(now_us()),
-                        "health": "ok" if name != "detector" else "degraded",
-                        "memory_bytes": 74_000_000 + 3_000_000 * n,
-                        "dependencies": {"broker": "ok"},
-                        "figures": {"readings_per_second": 8.0},
-                    }
-                    for n, name in enumerate(names)
-                ],
-                "queues": [
-                    {"name": "readings.store.0", "messages": 0, "consumers": 1},
-                    {"name": "events.store", "messages": 2, "consumers": 1},
-                    {"name": "readings.dead", "messages": 0, "consumers": 1},
-                ],
-                "database": {"size_bytes": 48_000_000, "latency_ms": 0.6, "migration": "20261123_initial"},
-            }
-        )
+        return JSONResponse(replies.status())
 
     async def dead_letters(self, request: Request) -> Response:
-        return listing(
-            [
-                {
-                    "id": 1,
-                    "reason": "conflict",
-                    "producer": "generator-7f3a",
-                    "number": 4711,
-                    "at": iso(now_us() - 90_000_000),
-                    "detail": "another value is stored for this instant",
-                    "payload": '{"source": "press-3"}',
-                }
-            ]
-        )
+        return listing(replies.dead_letters())
 
     async def logs(self, request: Request) -> Response:
-        return listing(
-            [
-                {
-                    "id": n,
-                    "at": iso(now_us() - n * 7_000_000),
-                    "service": "writer",
-                    "instance": "writer-1",
-                    "level": "warning",
-                    "logger": "telltale.writer",
-                    "message": f"batch held: lock wait timeout, attempt {n}",
-                    "request_id": None,
-                    "fields": {},
-                }
-                for n in range(1, 9)
-            ]
-        )
+        return listing(replies.logs())
 
     async def audit(self, request: Request) -> Response:
-        return listing(
-            [
-                {
-                    "id": 1,
-                    "at": iso(now_us() - 60_000_000),
-                    "actor": "admin@example.com",
-                    "action": "user.role_changed",
-                    "target": "viewer@example.com",
-                    "detail": {"from": "VIEWER", "to": "USER"},
-                }
-            ]
-        )
+        return listing(replies.audit())
 
     # --- generator and gateway
 
@@ -383,8 +265,8 @@ class StandIn:
                     listener = asyncio.create_task(socket.receive_json())
                     if message["type"] == "subscribe":
                         chosen = await self._subscribe(socket, message)
-                if chosen and now_us() // 1_000_000 > sent:
-                    sent = now_us() // 1_000_000
+                if chosen and replies.now_us() // 1_000_000 > sent:
+                    sent = replies.now_us() // 1_000_000
                     await self._send_second(socket, chosen)
         except (WebSocketDisconnect, RuntimeError):
             return
@@ -393,7 +275,7 @@ class StandIn:
         self.subscriptions += 1
         chosen = [
             n
-            for n, (s, c, _, _) in enumerate(SERIES)
+            for n, (s, c, _, _) in enumerate(replies.SERIES)
             if (not message["sources"] or s in message["sources"])
             and (not message["categories"] or c in message["categories"])
         ]
@@ -402,10 +284,12 @@ class StandIn:
                 "type": "subscribed",
                 "position": {"offset": 1},
                 "recovered": "after" in message,
-                "series": [dict(zip(("source", "category", "unit"), SERIES[n][:3], strict=True)) for n in chosen],
+                "series": [
+                    dict(zip(("source", "category", "unit"), replies.SERIES[n][:3], strict=True)) for n in chosen
+                ],
             }
         )
-        second = now_us() // 1_000_000
+        second = replies.now_us() // 1_000_000
         minutes = int(message["history"].removesuffix("m"))
         ages = [age for age in range(minutes * 60, 0, -1) if not 70 < age < 95]
         await socket.send_json(self._readings(chosen, [(second - age) * 1_000_000 for age in ages], history=True))
@@ -419,19 +303,19 @@ class StandIn:
         return {
             "type": "readings",
             "position": {"offset": 2},
-            "sent_at": now_us(),
+            "sent_at": replies.now_us(),
             "history": history,
             "points": {
-                "series": [SERIES[n][:3] for n in chosen],
+                "series": [replies.SERIES[n][:3] for n in chosen],
                 "index": [place for place, _, _ in cells],
                 "observed_at": [at for _, _, at in cells],
-                "value": [value_at(which, at) for _, which, at in cells],
+                "value": [replies.value_at(which, at) for _, which, at in cells],
                 "published_at": [at + 3_000 for _, _, at in cells],
             },
         }
 
     def _anomaly(self, which: int, at: int) -> dict[str, Any]:
-        source, category, unit, base = SERIES[which]
+        source, category, unit, base = replies.SERIES[which]
         value = base * 1.12
         return {
             "schema": "anomaly_detected/1",
@@ -451,13 +335,14 @@ class StandIn:
         }
 
     async def _send_second(self, socket: WebSocket, chosen: list[int]) -> None:
-        at = now_us()
+        at = replies.now_us()
         frame = self._readings(chosen, [at])
         items = []
         while not self.injected.empty():
             wanted = self.injected.get_nowait()
             which = next(
-                (n for n in chosen if SERIES[n][:2] == (wanted.get("source"), wanted.get("category"))), chosen[0]
+                (n for n in chosen if replies.SERIES[n][:2] == (wanted.get("source"), wanted.get("category"))),
+                chosen[0],
             )
             item = self._anomaly(which, at)
             frame["points"]["value"][chosen.index(which)] = item["value"]
@@ -466,8 +351,8 @@ class StandIn:
                 {
                     **item,
                     "id": str(len(self.anomalies) + 1),
-                    "observed_at": iso(at),
-                    "detected_at": iso(at),
+                    "observed_at": replies.iso(at),
+                    "detected_at": replies.iso(at),
                     "verdict": None,
                 }
             )

@@ -78,6 +78,10 @@ class ApiClient:
         """A client of the services that the settings name."""
         return cls(auth_url=settings.auth_url, query_url=settings.query_url, generator_url=settings.generator_url)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def request(
         self,
         method: str,

@@ -1,5 +1,7 @@
 """The UI's server: Streamlit's pages and our own routes in one ASGI application."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +40,17 @@ class SecurityHeaders:
 
 def create_app(settings: UiSettings) -> st.App:
     """The whole UI, ready to be served."""
+    api = ApiClient.from_settings(settings)
+
+    @asynccontextmanager
+    async def close_connections(_: st.App) -> AsyncIterator[None]:
+        with closing(api):
+            yield
+
     return st.App(
         SCRIPT,
-        routes=create_routes(ApiClient.from_settings(settings), TICKETS),
+        lifespan=close_connections,
+        routes=create_routes(api, TICKETS),
         middleware=[Middleware(SecurityHeaders)],
     )
 

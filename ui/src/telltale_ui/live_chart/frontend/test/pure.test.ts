@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { backOff } from "../src/connection";
+import { formatAge, formatTicks, formatValue } from "../src/format";
+import { LatencyWindow } from "../src/latency";
+import { Model } from "../src/model";
+import { decode } from "../src/protocol";
+
+const readings = {
+  type: "readings",
+  position: { offset: 7, producer: "p", first: 1 },
+  sent_at: 2_500_000,
+  points: {
+    series: [["press-3", "temperature", "°C"], ["press-3", "count", null]],
+    index: [1, 0],
+    observed_at: [1_000_000, 2_000_000],
+    value: [5, 71.5],
+    published_at: [1_001_000, 2_001_000],
+  },
+};
+
+test("readings are decoded from columns, times in seconds", () => {
+  const frame = decode(JSON.stringify(readings));
+  assert.equal(frame.type, "readings");
+  if (frame.type !== "readings") return;
+  assert.deepEqual(frame.position, readings.position);
+  assert.equal(frame.sentAt, 2.5);
+  assert.deepEqual(frame.readings, [
+    { series: { source: "press-3", category: "count", unit: null }, observedAt: 1, value: 5, publishedAt: 1.001 },
+    { series: { source: "press-3", category: "temperature", unit: "°C" }, observedAt: 2, value: 71.5, publishedAt: 2.001 },
+  ]);
+});
+
+test("series come as rows or as objects", () => {
+  const series = [["a", "b", "c"], { id: 4, source: "a", category: "b", unit: "c" }];
+  const frame = decode(JSON.stringify({ type: "subscribed", position: null, recovered: true, series }));
+  assert.deepEqual(frame, {
+    type: "subscribed",
+    position: null,
+    recovered: true,
+    series: [{ source: "a", category: "b", unit: "c" }, { source: "a", category: "b", unit: "c" }],
+  });
+});
+
+test("an unknown frame is ignored, text that is no JSON is an error", () => {
+  assert.deepEqual(decode('{"type":"news"}'), { type: "other" });
+  assert.throws(() => decode("<html>"));
+});
+
+test("percentiles by nearest rank over the newest measurements", () => {
+  const window = new LatencyWindow(100);
+  assert.equal(window.percentile(0.95), null);
+  for (let value = 1; value <= 200; value++) window.add(value);
+  assert.equal(window.count, 100);
+  assert.equal(window.percentile(0.5), 150);
+  assert.equal(window.percentile(0.95), 195);
+  assert.equal(window.percentile(1), 200);
+});
+
+test("the same reading or anomaly twice counts once", () => {
+  const model = new Model();
+  const series = { source: "a", category: "b", unit: null };
+  const reading = { series, observedAt: 1, value: 2, publishedAt: null };
+  assert.equal(model.addReading(reading), true);
+  assert.equal(model.addReading(reading), false);
+  const anomaly = {
+    ...series, observedAt: 1, value: 2, score: 9, expectedLow: 0, expectedHigh: 1, kind: "spike", detector: "d", explanation: "",
+  };
+  assert.equal(model.addAnomaly(anomaly), true);
+  assert.equal(model.addAnomaly(anomaly), false);
+  assert.deepEqual([model.points, model.anomalies], [1, 1]);
+});
+
+test("back-off grows, is jittered and bounded", () => {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    assert.ok(backOff(attempt, () => 0) >= 200);
+    assert.ok(backOff(attempt, () => 1) <= 15_000);
+    assert.ok(backOff(attempt, () => 0) < backOff(attempt, () => 1));
+  }
+});
+
+test("numbers, bytes, axis labels and ages", () => {
+  assert.equal(formatValue(71.456, "°C"), "71.46\u202f°C");
+  assert.equal(formatValue(-1234567, null), "−1,234,567");
+  assert.equal(formatValue(2_500_000, "B/s"), "2.50\u202fMB/s");
+  assert.deepEqual(formatTicks([4, 4.2, 4.4], "bar"), ["4.0", "4.2", "4.4"]);
+  assert.deepEqual(formatTicks([0, 5e8, 1e9], "B"), ["0.0\u202fGB", "0.5\u202fGB", "1.0\u202fGB"]);
+  assert.deepEqual([0.44, 14.2, 600, 9000].map(formatAge), ["0.4 s", "14 s", "10 min", "3 h"]);
+});

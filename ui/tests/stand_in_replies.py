@@ -1,0 +1,139 @@
+"""What the stand-in answers: a handful of series, and fixed rows for the administration pages."""
+
+import math
+import random
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+SERIES = [
+    ("boiler-1", "pressure", "bar", 4.2),
+    ("boiler-1", "temperature", "°C", 82.0),
+    ("hall-2", "humidity", "%", 46.0),
+    ("hall-2", "temperature", "°C", 21.5),
+    ("press-3", "temperature", "°C", 64.0),
+    ("press-3", "vibration", "mm/s", 2.1),
+    ("pump-4", "flow", "l/min", 118.0),
+    ("pump-4", "power", "W", 1450.0),
+]
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def iso(us: int) -> str:
+    return datetime.fromtimestamp(us / 1e6, UTC).isoformat().replace("+00:00", "Z")
+
+
+def value_at(which: int, us: int) -> float:
+    base = SERIES[which][3]
+    seconds = us / 1e6
+    noise = random.Random(which * 7919 + us // 1_000_000).gauss(0, 0.004)
+    return base * (1 + 0.04 * math.sin(seconds / (40 + 9 * which)) + noise)
+
+
+def ledger() -> dict[str, Any]:
+    row = {
+        "producer": "generator-7f3a",
+        "service": "generator",
+        "published": 345_678,
+        "confirmed": 345_678,
+        "stored": 345_675,
+        "dead": 3,
+        "missing": 0,
+        "repeated": 0,
+        "dropped": 0,
+        "last_seen_at": iso(now_us()),
+    }
+    return {"producers": [row], "totals": {k: row[k] for k in row if isinstance(row[k], int)}}
+
+
+def status() -> dict[str, Any]:
+    names = ["auth", "detector", "gateway", "generator", "query", "writer"]
+    return {
+        "status": "ok",
+        "instances": [
+            {
+                "service": name,
+                "instance": f"{name}-1",
+                "version": "0.1.0",
+                "started_at": iso(now_us() - 3_600_000_000),
+                "seen_at": iso(now_us()),
+                "health": "ok" if name != "detector" else "degraded",
+                "memory_bytes": 74_000_000 + 3_000_000 * n,
+                "dependencies": {"broker": "ok"},
+                "figures": {"readings_per_second": 8.0},
+            }
+            for n, name in enumerate(names)
+        ],
+        "queues": [
+            {"name": "readings.store.0", "messages": 0, "consumers": 1},
+            {"name": "events.store", "messages": 2, "consumers": 1},
+            {"name": "readings.dead", "messages": 0, "consumers": 1},
+        ],
+        "database": {"size_bytes": 48_000_000, "latency_ms": 0.6, "migration": "20261123_initial"},
+    }
+
+
+def dead_letters() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": 1,
+            "reason": "conflict",
+            "producer": "generator-7f3a",
+            "number": 4711,
+            "at": iso(now_us() - 90_000_000),
+            "detail": "another value is stored for this instant",
+            "payload": '{"source": "press-3"}',
+        }
+    ]
+
+
+def logs() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": n,
+            "at": iso(now_us() - n * 7_000_000),
+            "service": "writer",
+            "instance": "writer-1",
+            "level": "warning",
+            "logger": "telltale.writer",
+            "message": f"batch held: lock wait timeout, attempt {n}",
+            "request_id": None,
+            "fields": {},
+        }
+        for n in range(1, 9)
+    ]
+
+
+def audit() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": 1,
+            "at": iso(now_us() - 60_000_000),
+            "actor": "admin@example.com",
+            "action": "user.role_changed",
+            "target": "viewer@example.com",
+            "detail": {"from": "VIEWER", "to": "USER"},
+        }
+    ]
+
+
+def categories() -> dict[str, Any]:
+    return {
+        "items": [
+            {
+                "category": c,
+                "unit": u,
+                "count": 7_200 + n,
+                "mean": b,
+                "min": b * 0.9,
+                "max": b * 1.1,
+                "p50": b,
+                "p95": b * 1.06,
+                "anomalies": n,
+            }
+            for n, (_, c, u, b) in enumerate(SERIES[:6])
+        ]
+    }

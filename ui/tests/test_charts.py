@@ -1,0 +1,42 @@
+from datetime import UTC, datetime, timedelta
+
+from telltale_ui import charts
+
+START = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def _points(seconds: list[int]) -> list[dict[str, object]]:
+    return [
+        {"at": (START + timedelta(seconds=at)).isoformat(), "mean": at, "min": at - 1, "max": at + 1} for at in seconds
+    ]
+
+
+def test_a_gap_gets_an_empty_point() -> None:
+    drawn = charts.with_gaps(_points([0, 10, 20, 30, 90, 100]))
+    assert [point["mean"] for point in drawn] == [0, 10, 20, 30, None, 90, 100]
+
+
+def test_one_point_or_none_is_drawn_as_it_is() -> None:
+    assert charts.with_gaps([]) == []
+    assert len(charts.with_gaps(_points([5]))) == 1
+
+
+def test_each_series_has_its_row_and_its_own_anomalies() -> None:
+    series = [
+        {"source": "a", "category": "x", "unit": "°C", "points": _points([0, 10, 20])},
+        {"source": "b", "category": "y", "unit": None, "points": _points([0, 10, 20])},
+    ]
+    anomaly = {
+        "source": "b",
+        "category": "y",
+        "observed_at": START.isoformat(),
+        "value": 5.0,
+        "score": 7.0,
+        "expected_low": 1.0,
+        "expected_high": 2.0,
+    }
+    figure = charts.timeseries_figure(series, [anomaly], ["#000000", "#111111"], start=START, end=START)
+    markers = [trace for trace in figure.data if trace.mode == "markers"]
+    assert [one.marker.symbol for one in markers] == ["diamond"]
+    assert markers[0].yaxis == "y2"
+    assert [one.text.split("  ")[0] for one in figure.layout.annotations] == ["a · x", "b · y"]

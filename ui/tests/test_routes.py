@@ -1,0 +1,104 @@
+from collections.abc import AsyncIterator
+from contextlib import closing
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from telltale_ui.api_client import ApiClient
+from telltale_ui.routes import create_routes
+from telltale_ui.sessions import SESSION_COOKIE, Tickets
+
+OWN_PAGE = {"sec-fetch-site": "same-origin"}
+
+
+@pytest.fixture
+def tickets() -> Tickets:
+    return Tickets()
+
+
+pytestmark = pytest.mark.anyio
+
+
+def _browse(client: ApiClient, tickets: Tickets) -> httpx.AsyncClient:
+    app = Starlette(routes=create_routes(client, tickets))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://telltale.test")
+
+
+@pytest.fixture
+async def browser(client: ApiClient, tickets: Tickets) -> AsyncIterator[httpx.AsyncClient]:
+    async with _browse(client, tickets) as browser:
+        yield browser
+
+
+async def _sign_in(browser: httpx.AsyncClient, client: ApiClient, tickets: Tickets) -> httpx.Response:
+    session_id = client.start_session("viewer@example.com", "Password123!")["session_id"]
+    return await browser.post("/session/start", content=tickets.issue(session_id), headers=OWN_PAGE)
+
+
+async def test_a_ticket_becomes_a_cookie_that_scripts_cannot_read(
+    browser: httpx.AsyncClient, client: ApiClient, tickets: Tickets
+) -> None:
+    response = await _sign_in(browser, client, tickets)
+    assert response.status_code == 204
+    cookie = response.headers["set-cookie"].lower()
+    assert SESSION_COOKIE in browser.cookies
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "path=/" in cookie
+    assert response.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("body", ["", "made up", "x" * 300, "ü"])
+async def test_anything_but_a_ticket_is_refused(browser: httpx.AsyncClient, body: str) -> None:
+    response = await browser.post("/session/start", content=body.encode(), headers=OWN_PAGE)
+    assert response.status_code in (401, 413)
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize("path", ["/session/start", "/session/end", "/stream-token"])
+@pytest.mark.parametrize(
+    "headers",
+    [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "none"}, {"origin": "http://evil.test"}, {}],
+)
+async def test_other_sites_are_refused(browser: httpx.AsyncClient, path: str, headers: dict[str, str]) -> None:
+    assert (await browser.post(path, headers=headers)).status_code == 403
+    assert (await browser.get(path, headers=OWN_PAGE)).status_code == 405
+
+
+async def test_a_browser_without_fetch_metadata_is_known_by_its_origin(browser: httpx.AsyncClient) -> None:
+    assert (await browser.post("/stream-token", headers={"origin": "http://telltale.test"})).status_code == 401
+
+
+async def test_the_stream_token_needs_a_session_that_lives(
+    browser: httpx.AsyncClient, client: ApiClient, tickets: Tickets
+) -> None:
+    await _sign_in(browser, client, tickets)
+    response = await browser.post("/stream-token", headers=OWN_PAGE)
+    assert response.status_code == 200
+    assert response.json()["token"].startswith("stream-")
+    client.end_session(browser.cookies[SESSION_COOKIE])
+    assert (await browser.post("/stream-token", headers=OWN_PAGE)).status_code == 401
+
+
+async def test_signing_out_ends_the_session_at_auth_and_clears_the_cookie(
+    browser: httpx.AsyncClient, client: ApiClient, tickets: Tickets
+) -> None:
+    await _sign_in(browser, client, tickets)
+    session_id = browser.cookies[SESSION_COOKIE]
+    assert (await browser.post("/session/end", headers=OWN_PAGE)).status_code == 204
+    assert SESSION_COOKIE not in browser.cookies
+    with pytest.raises(Exception, match="ended"):
+        client.access_token(session_id)
+    assert (await browser.post("/session/end", headers=OWN_PAGE)).status_code == 204
+
+
+async def test_health_names_each_service(browser: httpx.AsyncClient, stand_in: str) -> None:
+    assert (await browser.get("/health/live")).json() == {"status": "ok"}
+    assert (await browser.get("/health/ready")).json()["dependencies"] == {"auth": "ok", "query": "ok"}
+    lonely = ApiClient(auth_url=stand_in, query_url="http://127.0.0.1:1", generator_url=stand_in)
+    with closing(lonely):
+        async with _browse(lonely, Tickets()) as browser:
+            response = await browser.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["dependencies"] == {"auth": "ok", "query": "does not answer"}
