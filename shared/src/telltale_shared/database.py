@@ -134,3 +134,21 @@ async def check_schema_version(engine: AsyncEngine, expected: str) -> None:
             f"the database is at migration {found or 'none'}, this service needs {expected}: "
             "run the migrations, then start it again"
         )
+
+
+async def wait_for_schema(engine: AsyncEngine, expected: str, *, period: float = 1.0) -> None:
+    """Wait until the database answers, then check its version.
+
+    Raises:
+        SchemaVersionMismatch: it answers, and is at another version.
+    """
+    while True:
+        try:
+            await check_schema_version(engine, expected)
+        except (DBAPIError, OSError, TimeoutError) as error:
+            if not is_transient(error):
+                raise
+            log.warning("waiting for the database", error=str(error)[:200])
+            await asyncio.sleep(period)
+        else:
+            return

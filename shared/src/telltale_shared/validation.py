@@ -11,7 +11,7 @@ reason                 a reading is refused when
 ``bad_index``          it names no series of its delivery
 ``not_a_number``       its value or time is missing or no number
 ``not_finite``         its value is NaN or infinite
-``out_of_range``       its value's magnitude is above 1e300
+``out_of_range``       its value's magnitude is above 1e100
 ``too_old``            it was measured before the horizon
 ``in_the_future``      it was measured later than now plus the allowed skew
 =====================  ================================================================
@@ -24,7 +24,8 @@ import msgspec
 
 NAME_MAX = 100
 UNIT_MAX = 32
-VALUE_MAX = 1e300
+VALUE_MAX = 1e100
+"""So that the sum of squares of any number of values stays a finite double."""
 MICROSECONDS = 1_000_000
 
 DAY = 86_400 * MICROSECONDS

@@ -202,14 +202,18 @@ CREATE TABLE audit_log (
 ]
 
 
+DROP_ORDER = (
+    *("audit_log", "system_logs", "service_instances", "record_edits", "anomalies", "dead_letters"),
+    *("producer_days", "deliveries", "producers", "rollups_day", "rollups_hour", "rollups_minute"),
+    *("series_latest", "records", "series"),
+)
+
+
 def upgrade() -> None:
     for statement in TABLES:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    for name in (
-        "audit_log", "system_logs", "service_instances", "record_edits", "anomalies", "dead_letters", "producer_days",
-        "deliveries", "producers", "rollups_day", "rollups_hour", "rollups_minute", "series_latest", "records", "series",
-    ):  # fmt: skip
+    for name in DROP_ORDER:
         op.execute(f"DROP TABLE {name}")

@@ -1,0 +1,116 @@
+"""The writer, put together: the only place where its parts meet."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from telltale_shared.broker import BrokerAddress, Delivery, Link, Publisher, consume
+from telltale_shared.database import create_engine, database_problem, wait_for_schema
+from telltale_shared.health import Health
+from telltale_shared.lifecycle import background, service_app
+from telltale_shared.store.partitions import PartitionedTable
+from telltale_shared.store.schema import SCHEMA_VERSION
+from telltale_shared.system_events import SystemEvents, now_us
+from telltale_shared.topology import DEAD_QUEUE, EVENTS_QUEUE, readings_queue, topology
+from telltale_shared.validation import DAY, TimeBounds
+from telltale_writer import __version__
+from telltale_writer.consumer import ReadingConsumer
+from telltale_writer.decode import DecodedDelivery, decode_delivery, unreadable
+from telltale_writer.events import EventConsumer
+from telltale_writer.ingest import Ingest
+from telltale_writer.metrics import Rate
+from telltale_writer.retention import Retention
+from telltale_writer.settings import Settings
+
+POOL_SIZE = 6
+EVENTS_PREFETCH = 1_000
+DEAD_PREFETCH = 50
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The writer's app; its consumers run for as long as the app does."""
+    engine = create_engine(
+        settings.database_url, settings.database_password.get_secret_value(), pool_size=POOL_SIZE, statement_timeout=60
+    )
+    address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
+    broker = topology(settings.store_partitions)
+    rate = Rate()
+    ingest = Ingest(engine)
+    readings = ReadingConsumer(
+        ingest,
+        lambda delivery: _decode(delivery, settings.retention_days),
+        rate,
+        batch_rows=settings.batch_rows,
+        batch_age=settings.batch_age,
+    )
+    dead = ReadingConsumer(ingest, _decode_dead, rate, batch_rows=DEAD_PREFETCH, batch_age=settings.batch_age)
+    events = EventConsumer(engine)
+    retention = Retention(
+        engine,
+        [
+            PartitionedTable("records", settings.retention_days),
+            PartitionedTable("system_logs", settings.log_retention_days),
+        ],
+    )
+    links = {name: Link(address, broker, name=f"writer {name}") for name in ("readings", "events", "dead")}
+
+    health = Health({"database": lambda: database_problem(engine), "ingest": lambda: readings.problem})
+    for name, link in links.items():
+        health.add(f"broker ({name})", partial(_problem_of, link))
+
+    async def consume_readings() -> None:
+        queue = readings_queue(settings.partition)
+        await consume(links["readings"], queue, readings.run, prefetch=settings.prefetch)
+
+    async def consume_events() -> None:
+        await consume(links["events"], EVENTS_QUEUE, events.run, prefetch=EVENTS_PREFETCH)
+
+    async def consume_dead() -> None:
+        await consume(links["dead"], DEAD_QUEUE, dead.run, prefetch=DEAD_PREFETCH)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await wait_for_schema(engine, SCHEMA_VERSION)
+        await retention.apply()
+        publisher = Publisher(address, broker, name="writer system events")
+        system_events = SystemEvents(publisher, health, service="writer", version=__version__, figures=rate.figures)
+        tasks = {
+            "readings": consume_readings,
+            "events": consume_events,
+            "dead letters": consume_dead,
+            "retention": retention.run,
+            "system events": system_events.run,
+        }
+        async with publisher, background(tasks):
+            yield
+        await engine.dispose()
+
+    return service_app("writer", version=__version__, settings=settings, health=health, lifespan=lifespan)
+
+
+def _problem_of(link: Link) -> str | None:
+    return link.problem
+
+
+def _decode(delivery: Delivery, retention_days: int) -> DecodedDelivery:
+    return decode_delivery(
+        delivery.body,
+        tag=delivery.tag,
+        headers=delivery.headers,
+        redelivered=delivery.redelivered,
+        bounds=TimeBounds.around(now_us(), retention=retention_days * DAY),
+    )
+
+
+def _decode_dead(delivery: Delivery) -> DecodedDelivery:
+    """What RabbitMQ itself gave up on: never stored, always accounted for."""
+    return unreadable(
+        delivery.body,
+        "the broker gave it up after too many deliveries",
+        tag=delivery.tag,
+        headers=delivery.headers,
+        redelivered=delivery.redelivered,
+        reason="delivery_limit",
+    )

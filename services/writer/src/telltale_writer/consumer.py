@@ -1,0 +1,106 @@
+"""From the queue to the database: decode the next batch while this one commits; acknowledge after COMMIT."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from telltale_shared.broker import Delivery, Subscription
+from telltale_shared.database import error_number
+from telltale_shared.store.records import InsertRaced
+from telltale_shared.system_events import now_us
+from telltale_writer.batcher import Batcher
+from telltale_writer.decode import DecodedDelivery
+from telltale_writer.ingest import Ingest
+from telltale_writer.metrics import BATCH_ROWS, BATCH_SECONDS, HELD, Rate
+
+log = structlog.get_logger("telltale.writer")
+
+BACKOFF_FIRST, BACKOFF_LAST = 0.1, 5.0
+
+Decode = Callable[[Delivery], DecodedDelivery]
+
+
+class ReadingConsumer:
+    """Takes the deliveries of one queue, in order, and stores each exactly once."""
+
+    def __init__(self, ingest: Ingest, decode: Decode, rate: Rate, *, batch_rows: int, batch_age: float) -> None:
+        self._ingest = ingest
+        self._decode = decode
+        self._rate = rate
+        self._batch_rows = batch_rows
+        self._batch_age = batch_age
+        self._problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the current batch is held back, or None."""
+        return self._problem
+
+    async def run(self, subscription: Subscription) -> None:
+        """Store what ``subscription`` delivers until it closes, then raise :class:`SubscriptionClosed`.
+
+        A batch whose commit has begun is always brought to an end first.
+        """
+        ready: asyncio.Queue[Sequence[DecodedDelivery] | None] = asyncio.Queue(maxsize=1)
+        collecting = asyncio.create_task(self._collect(subscription, ready))
+        try:
+            while (batch := await ready.get()) is not None:
+                await self._store(batch)
+                await subscription.acknowledge_through(batch[-1].tag)
+        finally:
+            collecting.cancel()
+            with suppress(asyncio.CancelledError):
+                await collecting
+
+    async def _collect(
+        self, subscription: Subscription, ready: "asyncio.Queue[Sequence[DecodedDelivery] | None]"
+    ) -> None:
+        batcher = Batcher(self._batch_rows, self._batch_age)
+        try:
+            while True:
+                wait = batcher.wait(time.monotonic())
+                if wait == 0.0:
+                    await ready.put(batcher.take())
+                    continue
+                delivery = subscription.get_nowait() or await _within(subscription, wait)
+                if delivery is not None:
+                    batcher.add(self._decode(delivery), time.monotonic())
+                    # The commit of the batch before goes on between two deliveries.
+                    await asyncio.sleep(0)
+        finally:
+            await ready.put(None)
+
+    async def _store(self, batch: Sequence[DecodedDelivery]) -> None:
+        """Store ``batch``, however long that takes: it is held, not handed back, while the database is away."""
+        begun = time.monotonic()
+        delay = BACKOFF_FIRST
+        while True:
+            try:
+                counts = await self._ingest.store(batch, now=now_us())
+            except (DBAPIError, OSError, TimeoutError, InsertRaced) as error:
+                self._problem = f"batch held: {type(error).__name__} {error_number(error) or ''}".strip()
+                HELD.set(time.monotonic() - begun)
+                log.warning("batch held", deliveries=len(batch), error=str(error)[:300], retry_in=round(delay, 2))
+                await asyncio.sleep(random.uniform(delay / 2, delay))
+                delay = min(delay * 2, BACKOFF_LAST)
+            else:
+                break
+        self._problem = None
+        HELD.set(0)
+        BATCH_SECONDS.observe(time.monotonic() - begun)
+        BATCH_ROWS.observe(sum(len(delivery) for delivery in batch))
+        self._rate.count(counts)
+
+
+async def _within(subscription: Subscription, seconds: float | None) -> Delivery | None:
+    """The next delivery, or None when none comes within ``seconds`` (None: wait for as long as it takes)."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await subscription.get()
+    except TimeoutError:
+        return None

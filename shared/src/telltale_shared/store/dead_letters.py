@@ -1,0 +1,65 @@
+"""Dead letters: what could not be stored, with the reason and the payload."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from telltale_shared.instants import instant
+
+PAYLOAD_MAX = 65_536
+"""Bytes of a payload that are kept."""
+DETAIL_MAX = 500
+
+_INSERT = text("""
+INSERT INTO dead_letters (reason, detail, producer, number, `count`, payload, fingerprint, arrived_at)
+VALUES (:reason, :detail, :producer, :number, :count, :payload, :fingerprint, :arrived_at)
+""")
+_KNOWN = text("SELECT 1 FROM dead_letters WHERE fingerprint = :fingerprint AND reason = :reason LIMIT 1")
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """One reading, or one message that names no readings, that will not be stored."""
+
+    reason: str
+    detail: str
+    payload: bytes
+    producer: str | None = None
+    number: int | None = None
+    count: int = 1
+    """How many numbers from ``number`` on it stands for."""
+    maybe_known: bool = False
+    """Whether the message was delivered before and names no numbers, so that only its fingerprint can tell."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the whole payload."""
+        return hashlib.sha256(self.payload).digest()
+
+
+async def bury(connection: AsyncConnection, letters: Sequence[DeadLetter], *, now: int) -> None:
+    """Store ``letters``; one that may be known already is stored only if its fingerprint is not."""
+    rows = [
+        {
+            "reason": letter.reason,
+            "detail": letter.detail[:DETAIL_MAX],
+            "producer": letter.producer,
+            "number": letter.number,
+            "count": letter.count,
+            "payload": letter.payload[:PAYLOAD_MAX],
+            "fingerprint": letter.fingerprint,
+            "arrived_at": instant(now),
+        }
+        for letter in letters
+        if not (letter.maybe_known and await _is_known(connection, letter))
+    ]
+    if rows:
+        await connection.execute(_INSERT, rows)
+
+
+async def _is_known(connection: AsyncConnection, letter: DeadLetter) -> bool:
+    found = await connection.execute(_KNOWN, {"fingerprint": letter.fingerprint, "reason": letter.reason})
+    return found.first() is not None
