@@ -9,6 +9,7 @@ import secrets
 import sys
 from typing import Any
 
+import msgspec
 import stand_in_replies as replies
 import uvicorn
 from starlette.applications import Starlette
@@ -17,6 +18,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from telltale_shared.contracts import SeriesKey, stream
+
+CLIENT = msgspec.json.Decoder(stream.ClientMessage)
+POSITION = stream.Position(offset=2, producer="stand-in", first=1)
+HELLO: dict[str, Any] = {
+    "service": "gateway",
+    "version": "0.1.0",
+    "authenticate_within": 5.0,
+    "session_seconds": 300.0,
+    "history_seconds": 900.0,
+}
 PASSWORD = "Password123!"
 
 
@@ -60,7 +72,6 @@ class StandIn:
         self.edits: list[dict[str, Any]] = []
         self.revisions: dict[str, int] = {}
         self.deleted: set[str] = set()
-        self.subscriptions = 0
 
     # --- auth
 
@@ -132,12 +143,7 @@ class StandIn:
         )
 
     def _chosen(self, request: Request) -> list[int]:
-        sources, categories = request.query_params.getlist("source"), request.query_params.getlist("category")
-        return [
-            n
-            for n, (s, c, _, _) in enumerate(replies.SERIES)
-            if (not sources or s in sources) and (not categories or c in categories)
-        ]
+        return replies.choose(request.query_params.getlist("source"), request.query_params.getlist("category"))
 
     def _record(self, which: int, at: int) -> dict[str, Any]:
         source, category, unit, _ = replies.SERIES[which]
@@ -247,118 +253,91 @@ class StandIn:
         await self.injected.put(body)
         return JSONResponse(body, 202)
 
-    async def stream(self, socket: WebSocket) -> None:
+    async def live_stream(self, socket: WebSocket) -> None:
         await socket.accept()
+        sender = Sender(socket)
         try:
-            await socket.send_json({"type": "hello"})
-            first = await socket.receive_json()
-            if not str(first.get("token", "")).startswith("stream-"):
+            await sender.send(stream.Hello(**HELLO))
+            first = CLIENT.decode(await socket.receive_text())
+            if not (isinstance(first, stream.Authenticate) and first.token.startswith("stream-")):
                 await socket.close(4401)
                 return
-            chosen: list[int] = []
-            listener = asyncio.create_task(socket.receive_json())
-            sent = 0
-            while True:
-                done, _ = await asyncio.wait([listener], timeout=0.25)
-                if done:
-                    message = listener.result()
-                    listener = asyncio.create_task(socket.receive_json())
-                    if message["type"] == "subscribe":
-                        chosen = await self._subscribe(socket, message)
-                if chosen and replies.now_us() // 1_000_000 > sent:
-                    sent = replies.now_us() // 1_000_000
-                    await self._send_second(socket, chosen)
+            await self._feed(sender)
         except (WebSocketDisconnect, RuntimeError):
             return
 
-    async def _subscribe(self, socket: WebSocket, message: dict[str, Any]) -> list[int]:
-        self.subscriptions += 1
-        chosen = [
-            n
-            for n, (s, c, _, _) in enumerate(replies.SERIES)
-            if (not message["sources"] or s in message["sources"])
-            and (not message["categories"] or c in message["categories"])
-        ]
-        await socket.send_json(
-            {
-                "type": "subscribed",
-                "position": {"offset": 1},
-                "recovered": "after" in message,
-                "series": [
-                    dict(zip(("source", "category", "unit"), replies.SERIES[n][:3], strict=True)) for n in chosen
-                ],
-            }
-        )
+    async def _feed(self, sender: "Sender") -> None:
+        chosen: list[int] = []
+        sent = 0
+        listener = asyncio.create_task(sender.socket.receive_text())
+        while True:
+            done, _ = await asyncio.wait([listener], timeout=0.25)
+            if done:
+                message = CLIENT.decode(listener.result())
+                listener = asyncio.create_task(sender.socket.receive_text())
+                if isinstance(message, stream.Subscribe):
+                    chosen = await self._subscribe(sender, message)
+            if chosen and replies.now_us() // 1_000_000 > sent:
+                sent = replies.now_us() // 1_000_000
+                await self._send_second(sender, chosen)
+
+    async def _subscribe(self, sender: "Sender", message: stream.Subscribe) -> list[int]:
+        chosen = replies.choose(message.sources, message.categories)
+        keys = [SeriesKey(*replies.SERIES[n][:3]) for n in chosen]
+        recovered = message.after is not None
+        await sender.send(stream.Subscribed(position=message.after, recovered=recovered, series=keys))
         second = replies.now_us() // 1_000_000
-        minutes = int(message["history"].removesuffix("m"))
+        minutes = int(message.history.removesuffix("m"))
         ages = [age for age in range(minutes * 60, 0, -1) if not 70 < age < 95]
-        await socket.send_json(self._readings(chosen, [(second - age) * 1_000_000 for age in ages], history=True))
-        await socket.send_json(
-            {"type": "anomalies", "position": None, "items": [self._anomaly(4, (second - 130) * 1_000_000)]}
-        )
+        await sender.send(self._readings(chosen, [(second - age) * 1_000_000 for age in ages], history=True))
+        old = replies.anomaly(4, (second - 130) * 1_000_000)
+        await sender.send(stream.Anomalies(position=POSITION, items=[old], history=True))
         return chosen
 
-    def _readings(self, chosen: list[int], instants: list[int], *, history: bool = False) -> dict[str, Any]:
+    def _readings(self, chosen: list[int], instants: list[int], *, history: bool = False) -> stream.Readings:
         cells = [(place, which, at) for at in instants for place, which in enumerate(chosen)]
-        return {
-            "type": "readings",
-            "position": {"offset": 2},
-            "sent_at": replies.now_us(),
-            "history": history,
-            "points": {
-                "series": [replies.SERIES[n][:3] for n in chosen],
-                "index": [place for place, _, _ in cells],
-                "observed_at": [at for _, _, at in cells],
-                "value": [replies.value_at(which, at) for _, which, at in cells],
-                "published_at": [at + 3_000 for _, _, at in cells],
-            },
-        }
+        points = stream.Points(
+            series=[SeriesKey(*replies.SERIES[n][:3]) for n in chosen],
+            index=[place for place, _, _ in cells],
+            observed_at=[at for _, _, at in cells],
+            value=[replies.value_at(which, at) for _, which, at in cells],
+            published_at=[at + 3_000 for _, _, at in cells],
+        )
+        return stream.Readings(position=POSITION, sent_at=replies.now_us(), points=points, history=history)
 
-    def _anomaly(self, which: int, at: int) -> dict[str, Any]:
-        source, category, unit, base = replies.SERIES[which]
-        value = base * 1.12
-        return {
-            "schema": "anomaly_detected/1",
-            "source": source,
-            "category": category,
-            "unit": unit,
-            "observed_at": at,
-            "value": value,
-            "score": 8.4,
-            "expected_low": base * 0.94,
-            "expected_high": base * 1.06,
-            "kind": "spike",
-            "detector": "robust",
-            "version": "1",
-            "explanation": f"{value:.1f} lies far above the expected range.",
-            "detected_at": at + 40_000,
-        }
-
-    async def _send_second(self, socket: WebSocket, chosen: list[int]) -> None:
+    async def _send_second(self, sender: "Sender", chosen: list[int]) -> None:
         at = replies.now_us()
         frame = self._readings(chosen, [at])
         items = []
         while not self.injected.empty():
             wanted = self.injected.get_nowait()
-            which = next(
-                (n for n in chosen if replies.SERIES[n][:2] == (wanted.get("source"), wanted.get("category"))),
-                chosen[0],
-            )
-            item = self._anomaly(which, at)
-            frame["points"]["value"][chosen.index(which)] = item["value"]
+            name = (wanted.get("source"), wanted.get("category"))
+            which = next((n for n in chosen if replies.SERIES[n][:2] == name), chosen[0])
+            item = replies.anomaly(which, at)
+            frame.points.value[chosen.index(which)] = item.value
             items.append(item)
             self.anomalies.append(
                 {
-                    **item,
+                    **msgspec.to_builtins(item),
                     "id": str(len(self.anomalies) + 1),
                     "observed_at": replies.iso(at),
                     "detected_at": replies.iso(at),
                     "verdict": None,
                 }
             )
-        await socket.send_json(frame)
+        await sender.send(frame)
         if items:
-            await socket.send_json({"type": "anomalies", "position": None, "items": items})
+            await sender.send(stream.Anomalies(position=POSITION, items=items))
+
+
+class Sender:
+    """Encodes the gateway's own models, so that the browser meets the true shapes."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self.socket = socket
+
+    async def send(self, message: stream.ServerMessage) -> None:
+        await self.socket.send_text(msgspec.json.encode(message).decode())
 
 
 def create_app() -> Starlette:
@@ -394,7 +373,7 @@ def create_app() -> Starlette:
             Route(f"{api}/logs", it.logs),
             Route(f"{api}/audit", it.audit),
             Route(f"{api}/generator/anomalies", it.inject, methods=["POST"]),
-            WebSocketRoute(f"{api}/stream", it.stream),
+            WebSocketRoute(f"{api}/stream", it.live_stream),
         ]
     )
 

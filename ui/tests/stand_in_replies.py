@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from telltale_shared.contracts import AnomalyDetected
+
 SERIES = [
     ("boiler-1", "pressure", "bar", 4.2),
     ("boiler-1", "temperature", "°C", 82.0),
@@ -137,3 +139,31 @@ def categories() -> dict[str, Any]:
             for n, (_, c, u, b) in enumerate(SERIES[:6])
         ]
     }
+
+
+def choose(sources: list[str], categories: list[str]) -> list[int]:
+    return [
+        n
+        for n, (source, category, _, _) in enumerate(SERIES)
+        if (not sources or source in sources) and (not categories or category in categories)
+    ]
+
+
+def anomaly(which: int, at: int) -> AnomalyDetected:
+    source, category, unit, base = SERIES[which]
+    value = base * 1.12
+    return AnomalyDetected(
+        source=source,
+        category=category,
+        unit=unit,
+        observed_at=at,
+        value=value,
+        score=8.4,
+        expected_low=base * 0.94,
+        expected_high=base * 1.06,
+        kind="spike",
+        detector="robust",
+        version="1",
+        explanation=f"{value:.1f} lies far above the expected range.",
+        detected_at=at + 40_000,
+    )

@@ -1,11 +1,12 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from telltale_ui import charts
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 
 
-def _points(seconds: list[int]) -> list[dict[str, object]]:
+def _points(seconds: list[int]) -> list[dict[str, Any]]:
     return [
         {"at": (START + timedelta(seconds=at)).isoformat(), "mean": at, "min": at - 1, "max": at + 1} for at in seconds
     ]
@@ -22,7 +23,7 @@ def test_one_point_or_none_is_drawn_as_it_is() -> None:
 
 
 def test_each_series_has_its_row_and_its_own_anomalies() -> None:
-    series = [
+    series: list[dict[str, Any]] = [
         {"source": "a", "category": "x", "unit": "°C", "points": _points([0, 10, 20])},
         {"source": "b", "category": "y", "unit": None, "points": _points([0, 10, 20])},
     ]

@@ -11,7 +11,8 @@ export interface Subscription {
 export type LinkState = "connecting" | "open" | "reconnecting" | "signed-out";
 
 const TOKEN_PATH = "/stream-token";
-const REAUTHENTICATE_MS = 4 * 60_000;
+/** A session is renewed when this share of it has passed. */
+const RENEW_AT = 0.75;
 const FIRST_DELAY_MS = 400;
 const LONGEST_DELAY_MS = 15_000;
 const FRAMES_PER_SECOND = 20;
@@ -89,9 +90,8 @@ export class LiveConnection {
     socket.onopen = () => {
       socket.send(JSON.stringify({ type: "authenticate", token }));
       this.subscribe(socket);
-      this.renewal = setInterval(() => void this.renew(socket), REAUTHENTICATE_MS);
     };
-    socket.onmessage = (event) => this.receive(decode(event.data as string));
+    socket.onmessage = (event) => this.receive(decode(event.data as string), socket);
     socket.onclose = () => {
       clearInterval(this.renewal);
       if (this.socket !== socket || this.closed) return;
@@ -112,7 +112,11 @@ export class LiveConnection {
     socket.send(JSON.stringify(request));
   }
 
-  private receive(frame: Frame): void {
+  private receive(frame: Frame, socket: WebSocket): void {
+    if (frame.type === "hello") {
+      clearInterval(this.renewal);
+      this.renewal = setInterval(() => void this.renew(socket), frame.sessionSeconds * RENEW_AT * 1000);
+    }
     if ("position" in frame && frame.position !== null) this.position = frame.position;
     if (frame.type === "subscribed") {
       this.attempt = 0;

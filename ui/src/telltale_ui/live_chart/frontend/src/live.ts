@@ -169,7 +169,7 @@ export class LiveScreen {
     switch (frame.type) {
       case "subscribed":
         // Nothing says what happened while we were away: break the lines rather than invent values.
-        if (this.wasSubscribed && !frame.recovered) this.model.markGap();
+        if (this.wasSubscribed && !frame.recovered && frame.gap) this.model.markGap();
         this.wasSubscribed = true;
         for (const info of frame.series) this.model.find(info);
         this.arrange(false);

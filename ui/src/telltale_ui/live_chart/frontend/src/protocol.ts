@@ -31,11 +31,13 @@ export interface Reading {
 export type Position = Record<string, unknown>;
 
 export type Frame =
-  | { readonly type: "hello" }
+  | { readonly type: "hello"; readonly sessionSeconds: number }
   | {
       readonly type: "subscribed";
       readonly position: Position | null;
       readonly recovered: boolean;
+      /** Whether something between `after` and what follows is missing. */
+      readonly gap: boolean;
       readonly series: readonly SeriesInfo[];
     }
   | {
@@ -47,6 +49,7 @@ export type Frame =
     }
   | { readonly type: "anomalies"; readonly position: Position | null; readonly items: readonly Anomaly[] }
   | { readonly type: "lag"; readonly dropped: number }
+  | { readonly type: "system"; readonly position: Position | null }
   | { readonly type: "other" };
 
 const MICROSECONDS = 1e6;
@@ -61,17 +64,13 @@ const position = (value: unknown): Position | null =>
 
 const optionalText = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
 
-/** A series, written as an object or as the row [source, category, unit]. */
-function seriesInfo(value: unknown): SeriesInfo {
-  if (Array.isArray(value)) {
-    return { source: String(value[0]), category: String(value[1]), unit: optionalText(value[2]) };
-  }
-  const { source, category, unit } = value as Json;
-  return { source: String(source), category: String(category), unit: optionalText(unit) };
+/** From the row [source, category, unit]. */
+function seriesInfo(row: readonly unknown[]): SeriesInfo {
+  return { source: String(row[0]), category: String(row[1]), unit: optionalText(row[2]) };
 }
 
 function readings(points: Json): Reading[] {
-  const series = (points["series"] as unknown[]).map(seriesInfo);
+  const series = (points["series"] as unknown[][]).map(seriesInfo);
   const observedAt = points["observed_at"] as number[];
   const value = points["value"] as number[];
   const publishedAt = points["published_at"] as number[] | null | undefined;
@@ -85,7 +84,7 @@ function readings(points: Json): Reading[] {
 
 function anomaly(value: Json): Anomaly {
   return {
-    ...seriesInfo(value),
+    ...seriesInfo([value["source"], value["category"], value["unit"]]),
     observedAt: (value["observed_at"] as number) / MICROSECONDS,
     value: value["value"] as number,
     score: value["score"] as number,
@@ -102,13 +101,14 @@ export function decode(text: string): Frame {
   const frame = JSON.parse(text) as Json;
   switch (frame["type"]) {
     case "hello":
-      return { type: "hello" };
+      return { type: "hello", sessionSeconds: frame["session_seconds"] as number };
     case "subscribed":
       return {
         type: "subscribed",
         position: position(frame["position"]),
         recovered: frame["recovered"] === true,
-        series: ((frame["series"] as unknown[] | undefined) ?? []).map(seriesInfo),
+        gap: typeof frame["gap"] === "object" && frame["gap"] !== null,
+        series: ((frame["series"] as unknown[][] | undefined) ?? []).map(seriesInfo),
       };
     case "readings":
       return {
@@ -126,6 +126,8 @@ export function decode(text: string): Frame {
       };
     case "lag":
       return { type: "lag", dropped: Number(frame["dropped"] ?? 0) };
+    case "system":
+      return { type: "system", position: position(frame["position"]) };
     default:
       return { type: "other" };
   }

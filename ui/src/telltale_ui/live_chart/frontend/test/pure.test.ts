@@ -31,14 +31,16 @@ test("readings are decoded from columns, times in seconds", () => {
   ]);
 });
 
-test("series come as rows or as objects", () => {
-  const series = [["a", "b", "c"], { id: 4, source: "a", category: "b", unit: "c" }];
-  const frame = decode(JSON.stringify({ type: "subscribed", position: null, recovered: true, series }));
+test("a subscription tells series, position and whether something is missing", () => {
+  const series = [["a", "b", "c"], ["a", "d", null]];
+  const gap = { from: 1, to: 2 };
+  const frame = decode(JSON.stringify({ type: "subscribed", position: null, recovered: false, series, gap }));
   assert.deepEqual(frame, {
     type: "subscribed",
     position: null,
-    recovered: true,
-    series: [{ source: "a", category: "b", unit: "c" }, { source: "a", category: "b", unit: "c" }],
+    recovered: false,
+    gap: true,
+    series: [{ source: "a", category: "b", unit: "c" }, { source: "a", category: "d", unit: null }],
   });
 });
 
