@@ -1,0 +1,63 @@
+"""A migrated database, an empty broker, and what the writer's tests build from them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telltale_shared.database import create_engine
+from telltale_shared.store.partitions import PartitionedTable, ensure_partitions
+from telltale_shared.testing import Access
+
+TABLES = (
+    "series records series_latest rollups_minute rollups_hour rollups_day producers deliveries producer_days "
+    "dead_letters anomalies service_instances system_logs"
+).split()
+
+
+@pytest.fixture(scope="session")
+def migrated(new_database: Callable[[], Access]) -> Access:
+    access = new_database()
+    environment = {
+        **os.environ,
+        "WRITER_MIGRATION_DATABASE_URL": access.url,
+        "WRITER_MIGRATION_DATABASE_PASSWORD": access.password,
+    }
+    subprocess.run([sys.executable, "-m", "telltale_writer.migrate"], env=environment, check=True)
+    return access
+
+
+@pytest.fixture
+async def engine(migrated: Access) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(migrated.url, migrated.password)
+    await ensure_partitions(engine, PartitionedTable("records", 365), today=datetime.now(UTC).date())
+    await ensure_partitions(engine, PartitionedTable("system_logs", 90), today=datetime.now(UTC).date())
+    async with engine.begin() as connection:
+        for table in TABLES:
+            await connection.execute(text(f"DELETE FROM {table}"))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def query(servers_sql: Callable[[str], list[list[str]]]) -> Callable[[str], list[list[str]]]:
+    return servers_sql
+
+
+@pytest.fixture
+def servers_sql(migrated: Access, servers: object) -> Iterator[Callable[[str], list[list[str]]]]:
+    from telltale_shared.testing import Servers
+
+    assert isinstance(servers, Servers)
+    database = migrated.url.rsplit("/", 1)[1]
+
+    def run(statement: str) -> list[list[str]]:
+        printed = servers.run_sql(f"USE {database}; {statement}")
+        return [line.split("\t") for line in printed.splitlines()[1:]]
+
+    yield run
