@@ -12,6 +12,7 @@ from environment import VENV, packages
 from layout import ROOT
 
 _UV = str(VENV / "bin" / "uv")
+_SHARED = str(ROOT / "shared")
 _PINNED = [f"--{kind}={ROOT / 'constraints.txt'}" for kind in ("constraint", "build-constraint")]
 
 
@@ -22,7 +23,7 @@ def _problem(package: Path, environment: Path) -> str:
     entry = "server" if package.name == "ui" else "app"
     steps = (
         [_UV, "venv", "--quiet", "--python", sys.executable, str(environment)],
-        [_UV, "pip", "install", "--quiet", "--python", python, *_PINNED, str(package)],
+        [_UV, "pip", "install", "--quiet", "--python", python, *_PINNED, "--no-sources", _SHARED, str(package)],
         [python, "-c", f"import {module}.{entry}"],
     )
     for step in steps:

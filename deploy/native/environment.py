@@ -18,6 +18,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 _CONSTRAINTS = ROOT / "constraints.txt"
 _FRONTEND = ROOT / "ui" / "src" / "telltale_ui" / "live_chart" / "frontend"
+_SHARED_EXTRAS = "[broker,store,web,testing]"
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -151,7 +152,7 @@ def install_python_packages(group: str) -> bool:
     command = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON)]
     command += ["--constraint", str(_CONSTRAINTS), "--build-constraint", str(_CONSTRAINTS), "--group", group]
     for folder in packages():
-        extras = "[broker,store,web,testing]" if folder.name == "shared" else ""
+        extras = _SHARED_EXTRAS if folder.name == "shared" else "[testing]" if group == "dev" else ""
         command += ["--editable", f"{folder}{extras}"]
     _run(command, "installing the Python packages")
     stamp.write_text(digest)
