@@ -1,0 +1,267 @@
+"""How fast the writer empties its queue, beside the `mariadb` client's LOAD DATA into the same table.
+
+Both run against the same private servers, at the same durability (a flush at every commit), turn by turn; the
+medians are compared. The queue is filled while the writer is down; the clock runs from its first committed batch to
+its last. With --backlog the queue is filled with many readings once, to watch the writer's memory.
+
+Usage: python tests/benchmarks/ingest.py [--readings 1000000] [--rounds 3] [--series 100] [--backlog 10000000]
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+from sqlalchemy import text
+
+from telltale_shared.broker import BrokerAddress, Publisher
+from telltale_shared.contracts import ReadingBatch, SeriesKey, encode, schema_of
+from telltale_shared.database import create_engine
+from telltale_shared.store.partitions import PartitionedTable, ensure_partitions
+from telltale_shared.system_events import now_us
+from telltale_shared.testing import Servers
+from telltale_shared.topology import store_readings, topology
+
+ROOT = Path(__file__).resolve().parents[2]
+STACK = (sys.executable, str(ROOT / "deploy/native/stack.py"))
+OPTIONS = ("--run-dir", str(ROOT / ".run/bench"), "--port-offset", "11000")
+DATABASE = "bench_ingest"
+VHOST = "bench"
+WRITER_PORT = 19_804
+PER_DELIVERY = 1_000
+SECOND = 1_000_000
+BASELINE = "records_loaded"
+TABLES = "records series series_latest rollups_minute rollups_hour rollups_day producers deliveries producer_days"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is measured with: ``readings`` at 1 Hz over ``series`` series, in the order of time."""
+
+    readings: int
+    series: int
+    begins: int
+    """µs since 1970-01-01 UTC of the oldest reading."""
+
+    @classmethod
+    def of(cls, readings: int, series: int) -> "Load":
+        """A load whose newest reading is a minute old."""
+        return cls(readings, series, now_us() // SECOND * SECOND - (readings // series + 60) * SECOND)
+
+    def deliveries(self, producer: str) -> Iterator[tuple[ReadingBatch, bytes]]:
+        """The deliveries, as a generator service would cut them."""
+        keys = [SeriesKey(f"bench-{n // 4}", f"category-{n % 4}", "u") for n in range(self.series)]
+        for start in range(0, self.readings, PER_DELIVERY):
+            numbers = range(start, min(start + PER_DELIVERY, self.readings))
+            batch = ReadingBatch(
+                producer=producer,
+                service="bench",
+                first=start + 1,
+                confirmed=start,
+                published_at=now_us(),
+                series=keys,
+                index=[n % self.series for n in numbers],
+                observed_at=[self.begins + n // self.series * SECOND for n in numbers],
+                value=[20.0 + (n * 7 % 1_000) / 100 for n in numbers],
+            )
+            yield batch, encode(batch)
+
+    def write_csv(self, path: Path) -> None:
+        """The same rows as a file for LOAD DATA, with series ids as the writer would give them."""
+        with path.open("w") as file:
+            for n in range(self.readings):
+                at = datetime.fromtimestamp((self.begins + n // self.series * SECOND) / SECOND, UTC)
+                file.write(f"{n % self.series + 1}\t{at:%Y-%m-%d %H:%M:%S}\t{20.0 + (n * 7 % 1_000) / 100}\n")
+
+
+class Bench:
+    """The private servers, one database, one virtual host, and a writer that is started for each round."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.servers = servers
+        self.address = BrokerAddress(f"{servers.amqp_url}{VHOST}", servers.amqp_password)
+        self.url = f"{servers.mariadb_url}{DATABASE}"
+
+    def sql(self, statement: str) -> str:
+        """Run ``statement`` in the bench's database."""
+        return self.servers.run_sql(f"USE {DATABASE}; {statement}")
+
+    async def prepare(self) -> None:
+        """An empty migrated database and an empty virtual host."""
+        self.servers.run_sql(f"DROP DATABASE IF EXISTS {DATABASE}; CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4")
+        environment = {
+            **os.environ,
+            "WRITER_MIGRATION_DATABASE_URL": self.url,
+            "WRITER_MIGRATION_DATABASE_PASSWORD": self.servers.mariadb_password,
+        }
+        subprocess.run([sys.executable, "-m", "telltale_writer.migrate"], env=environment, check=True)
+        engine = create_engine(self.url, self.servers.mariadb_password)
+        await ensure_partitions(engine, PartitionedTable("records", 365), today=datetime.now(UTC).date() - timedelta(1))
+        await engine.dispose()
+        self.sql(f"CREATE TABLE {BASELINE} LIKE records")
+        if VHOST in self.servers.run_rabbitmqctl("list_vhosts").split():
+            self.servers.run_rabbitmqctl("delete_vhost", VHOST)
+        self.servers.run_rabbitmqctl("add_vhost", VHOST)
+        self.servers.run_rabbitmqctl("set_permissions", "-p", VHOST, "telltale", ".*", ".*", ".*")
+
+    def load_data(self, path: Path, readings: int) -> float:
+        """Rows a second of LOAD DATA into an empty copy of the table."""
+        self.sql(f"TRUNCATE {BASELINE}")
+        begun = time.monotonic()
+        subprocess.run(
+            [*self.servers.mariadb_client, "--local-infile=1", DATABASE],
+            input=f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {BASELINE} (series_id, observed_at, value)",
+            text=True,
+            check=True,
+        )
+        rate = readings / (time.monotonic() - begun)
+        loaded = int(self.sql(f"SELECT COUNT(*) FROM {BASELINE}").split()[-1])
+        assert loaded == readings, f"LOAD DATA stored {loaded} of {readings}"
+        return rate
+
+    async def fill(self, load: Load, producer: str) -> None:
+        """Publish the whole load with confirms, many at a time."""
+        gate = asyncio.Semaphore(100)
+        async with Publisher(self.address, topology(), name="bench") as publisher, asyncio.TaskGroup() as group:
+
+            async def publish(batch: ReadingBatch, body: bytes) -> None:
+                headers: dict[str, str | int] = {"producer": producer, "first": batch.first, "count": batch.count}
+                try:
+                    await publisher.publish(
+                        store_readings(0), body, schema=schema_of(batch), headers=headers, timeout=60
+                    )
+                finally:
+                    gate.release()
+
+            for batch, body in load.deliveries(producer):
+                await gate.acquire()
+                group.create_task(publish(batch, body))
+
+    async def drain(self, readings: int) -> "Drained":
+        """Start the writer and watch it until the queue is empty and committed."""
+        for table in TABLES.split():
+            self.sql(f"TRUNCATE {table}")
+        environment = {
+            **os.environ,
+            "WRITER_DATABASE_URL": self.url,
+            "WRITER_DATABASE_PASSWORD": self.servers.mariadb_password,
+            "WRITER_PORT": str(WRITER_PORT),
+            "AMQP_URL": self.address.url,
+            "AMQP_PASSWORD": self.address.password,
+            "LOG_LEVEL": "WARNING",
+        }
+        writer = subprocess.Popen([sys.executable, "-m", "telltale_writer"], env=environment)
+        try:
+            return await self._watch(psutil.Process(writer.pid), readings)
+        finally:
+            writer.terminate()
+            writer.wait(timeout=20)
+
+    async def _watch(self, writer: psutil.Process, readings: int) -> "Drained":
+        server = next(process for process in psutil.process_iter() if _is_server(process))
+        engine = create_engine(self.url, self.servers.mariadb_password, pool_size=1)
+        memory: list[float] = []
+        begun: tuple[float, int, float, float] | None = None
+        async with engine.connect() as connection:
+            while True:
+                stored = int(
+                    (await connection.execute(text("SELECT COALESCE(SUM(stored), 0) FROM producers"))).scalar_one()
+                )
+                await connection.rollback()
+                memory.append(writer.memory_info().rss / 2**20)
+                if begun is None and stored:
+                    begun = (time.monotonic(), stored, _cpu(writer), _cpu(server))
+                if begun is not None and stored >= readings:
+                    break
+                await asyncio.sleep(0.02)
+        await engine.dispose()
+        elapsed = time.monotonic() - begun[0]
+        return Drained(
+            (readings - begun[1]) / elapsed,
+            (_cpu(writer) - begun[2]) / elapsed,
+            (_cpu(server) - begun[3]) / elapsed,
+            memory,
+        )
+
+
+@dataclass(frozen=True)
+class Drained:
+    """One emptied queue."""
+
+    rate: float
+    writer_cores: float
+    server_cores: float
+    memory: list[float]
+    """MiB of the writer, many times a second."""
+
+
+def _is_server(process: psutil.Process) -> bool:
+    return process.name() == "mariadbd" and any(OPTIONS[1] in part for part in process.cmdline())
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+async def measure(bench: Bench, load: Load, rounds: int) -> None:
+    """Print both rates of every round, their medians and the ratio."""
+    loaded: list[float] = []
+    drained: list[Drained] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "readings.tsv"
+        load.write_csv(path)
+        for turn in range(rounds):
+            loaded.append(bench.load_data(path, load.readings))
+            await bench.fill(load, f"bench-{turn}")
+            drained.append(await bench.drain(load.readings))
+            last = drained[-1]
+            print(
+                f"round {turn + 1}: LOAD DATA {loaded[-1]:10,.0f} rows/s   writer {last.rate:10,.0f} readings/s   "
+                f"cores: writer {last.writer_cores:.2f}, server {last.server_cores:.2f}   "
+                f"writer memory {max(last.memory):.0f} MiB"
+            )
+    baseline, pipeline = statistics.median(loaded), statistics.median(d.rate for d in drained)
+    print(f"median:  LOAD DATA {baseline:10,.0f} rows/s   writer {pipeline:10,.0f} readings/s")
+    print(f"ratio:   {pipeline / baseline:.2f} (target: at least 0.60)")
+
+
+async def backlog(bench: Bench, load: Load) -> None:
+    """Print the writer's memory over a long backlog."""
+    await bench.fill(load, "bench-backlog")
+    drained = await bench.drain(load.readings)
+    tenths = [drained.memory[len(drained.memory) * n // 10] for n in range(10)] + [drained.memory[-1]]
+    print(f"backlog of {load.readings:,}: {drained.rate:,.0f} readings/s")
+    print("writer memory by tenths of the time, MiB: " + " ".join(f"{mib:.0f}" for mib in tenths))
+
+
+async def main() -> None:
+    """Parse the arguments, start the servers, measure, stop them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--readings", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--series", type=int, default=100)
+    parser.add_argument("--backlog", type=int, default=0)
+    arguments = parser.parse_args()
+    subprocess.run([*STACK, "servers-up", *OPTIONS], check=True)
+    try:
+        bench = Bench(Servers.read(Path(OPTIONS[1])))
+        await bench.prepare()
+        await measure(bench, Load.of(arguments.readings, arguments.series), arguments.rounds)
+        if arguments.backlog:
+            await backlog(bench, Load.of(arguments.backlog, arguments.series))
+    finally:
+        subprocess.run([*STACK, "servers-down", *OPTIONS], check=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
