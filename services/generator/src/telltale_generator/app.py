@@ -1,0 +1,93 @@
+"""The generator put together: broker, spool, publisher, source, REST."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+
+from telltale_generator import __version__
+from telltale_generator.endpoints import router
+from telltale_generator.feed import Feed
+from telltale_generator.publisher import ReadingPublisher
+from telltale_generator.settings import Settings
+from telltale_generator.sources.catalogue import Catalogue
+from telltale_generator.spool import Spool, SpoolUnusable
+from telltale_shared.broker import BrokerAddress, Publisher
+from telltale_shared.health import Health
+from telltale_shared.lifecycle import background, service_app
+from telltale_shared.security import TokenVerifier
+from telltale_shared.system_events import SystemEvents, now_us
+from telltale_shared.topology import topology
+
+log = structlog.get_logger("telltale.generator")
+
+FLUSH_SECONDS = 3.0
+"""How long a stopping generator waits for the last confirms; what is missing then goes out at the next start."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The ASGI app of one generator."""
+    health = Health()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            spool = Spool(settings.spool_dir)
+        except SpoolUnusable as error:
+            log.critical("the generator cannot start", reason=str(error))
+            raise
+        address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
+        async with Publisher(address, topology(settings.store_partitions), name=settings.name) as broker:
+            publisher = ReadingPublisher(
+                broker,
+                spool,
+                service=settings.name,
+                partition=settings.partition,
+                max_bytes=settings.spool_max_bytes,
+                clock=now_us,
+            )
+            catalogue = Catalogue(settings)
+            source = await catalogue.source(settings.source)
+            feed = Feed(publisher, name=settings.source, source=source, rate=settings.rate, clock=now_us)
+            events = SystemEvents(
+                broker,
+                health,
+                service=settings.name,
+                version=__version__,
+                figures=lambda: figures(publisher),
+                producers=publisher.states,
+            )
+            health.add("broker", lambda: broker.problem)
+            health.add("spool", lambda: publisher.spool_problem)
+            app.state.publisher, app.state.catalogue, app.state.feed = publisher, catalogue, feed
+            try:
+                async with background({"publisher": publisher.run, "system events": events.run}):
+                    async with background({"feed": feed.run}):
+                        yield
+                    publisher.end()
+                    if await publisher.flush(FLUSH_SECONDS):
+                        await events.publish_now()
+                    else:
+                        log.warning("unconfirmed deliveries stay spooled", deliveries=publisher.spool_deliveries)
+            finally:
+                publisher.close()
+
+    app = service_app("generator", version=__version__, settings=settings, health=health, lifespan=lifespan)
+    app.state.verifier = TokenVerifier(settings.auth_url)
+    app.state.settings = settings
+    app.include_router(router, prefix="/api/v1")
+    return app
+
+
+def figures(publisher: ReadingPublisher) -> dict[str, float]:
+    """Numbers worth a glance on the status page."""
+    return {
+        "published": publisher.published,
+        "confirmed": publisher.confirmed,
+        "dropped": publisher.dropped,
+        "retries": publisher.retries,
+        "live_missed": publisher.live_missed,
+        "spool_bytes": publisher.spool_bytes,
+        "spool_deliveries": publisher.spool_deliveries,
+    }

@@ -1,0 +1,5 @@
+"""REST interface of the generator."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["generator"])
