@@ -118,6 +118,11 @@ class Table:
     def __post_init__(self) -> None:
         self._rows = {(one.source, one.category): row for row, one in enumerate(self.series)}
 
+    def copy(self) -> "Table":
+        """A copy that later readings do not change."""
+        size = len(self.series)
+        return Table(self.capacity_limit, list(self.series), self.block[:, :size].copy(), self.profile[:size].copy())
+
     def __len__(self) -> int:
         return len(self.series)
 
@@ -132,8 +137,9 @@ class Table:
         if row >= self.capacity_limit:
             return None
         if row >= self.profile.shape[0]:
-            self.block = np.concatenate([self.block, np.zeros_like(self.block)], axis=1)
-            self.profile = np.concatenate([self.profile, np.full_like(self.profile, np.nan)])
+            more = max(16, row)
+            self.block = np.concatenate([self.block, np.zeros((WIDTH, more))], axis=1)
+            self.profile = np.concatenate([self.profile, np.full((more, BUCKETS), np.nan)])
         self.series.append(Series(source, category, unit))
         self._rows[source, category] = row
         return row
