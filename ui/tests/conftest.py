@@ -23,45 +23,70 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _serve(command: list[str], url: str, environment: dict[str, str]) -> Iterator[str]:
-    process = subprocess.Popen([sys.executable, *command], env={**os.environ, **environment})
-    try:
+class Server:
+    """One server process that a test may stop and start again."""
+
+    def __init__(self, command: list[str], port: int, environment: dict[str, str]) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, *command]
+        self._environment = {**os.environ, **environment}
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, env=self._environment)
         deadline = time.monotonic() + 30
         while True:
             try:
-                httpx.get(f"{url}/health/live").raise_for_status()
-                break
+                httpx.get(f"{self.url}/health/live").raise_for_status()
             except httpx.HTTPError:
-                assert process.poll() is None, "the server ended"
+                assert self._process.poll() is None, "the server ended"
                 assert time.monotonic() < deadline, "the server does not answer"
                 time.sleep(0.05)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
+            else:
+                return
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+
+
+def _stand_in() -> Iterator[Server]:
+    port = _free_port()
+    server = Server([str(HERE / "stand_in.py"), str(port)], port, {})
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")
 def stand_in() -> Iterator[str]:
     """Auth, query, generator and gateway: the base address of the stand-in."""
-    port = _free_port()
-    yield from _serve([str(HERE / "stand_in.py"), str(port)], f"http://127.0.0.1:{port}", {})
+    for server in _stand_in():
+        yield server.url
 
 
 @pytest.fixture(scope="session")
-def ui(stand_in: str) -> Iterator[str]:
-    """The UI, talking to the stand-in, with demo accounts: its address."""
+def services() -> Iterator[Server]:
+    """Query, generator and gateway once more, as a process that may be killed while people stay signed in."""
+    yield from _stand_in()
+
+
+@pytest.fixture(scope="session")
+def ui(stand_in: str, services: Server) -> Iterator[str]:
+    """The UI with demo accounts, signing in at ``stand_in`` and showing ``services``: its address."""
     port = _free_port()
     environment = {
         "UI_PORT": str(port),
         "AUTH_URL": stand_in,
-        "QUERY_URL": stand_in,
-        "GENERATOR_URL": stand_in,
-        "GATEWAY_PORT": stand_in.rsplit(":", 1)[1],
+        "QUERY_URL": services.url,
+        "GENERATOR_URL": services.url,
+        "GATEWAY_PORT": str(services.port),
         "DEMO_ACCOUNTS": "true",
         "ENVIRONMENT": "development",
     }
-    yield from _serve(["-m", "telltale_ui"], f"http://127.0.0.1:{port}", environment)
+    server = Server(["-m", "telltale_ui"], port, environment)
+    yield server.url
+    server.kill()
 
 
 @pytest.fixture

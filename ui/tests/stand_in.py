@@ -143,7 +143,10 @@ class StandIn:
         )
 
     def _chosen(self, request: Request) -> list[int]:
-        return replies.choose(request.query_params.getlist("source"), request.query_params.getlist("category"))
+        chosen: list[int] = replies.choose(
+            request.query_params.getlist("source"), request.query_params.getlist("category")
+        )
+        return chosen
 
     def _record(self, which: int, at: int) -> dict[str, Any]:
         source, category, unit, _ = replies.SERIES[which]
@@ -282,7 +285,7 @@ class StandIn:
                 await self._send_second(sender, chosen)
 
     async def _subscribe(self, sender: "Sender", message: stream.Subscribe) -> list[int]:
-        chosen = replies.choose(message.sources, message.categories)
+        chosen: list[int] = replies.choose(message.sources, message.categories)
         keys = [SeriesKey(*replies.SERIES[n][:3]) for n in chosen]
         recovered = message.after is not None
         await sender.send(stream.Subscribed(position=message.after, recovered=recovered, series=keys))

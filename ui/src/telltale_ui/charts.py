@@ -10,6 +10,8 @@ from plotly.subplots import make_subplots
 
 Row = Mapping[str, Any]
 
+PALETTE = ("#0072B2", "#00855F", "#AA4A8A", "#A87400", "#6C4BA6", "#5B6B72")
+"""Told apart by colour-blind people, too; used where the theme names no colours."""
 ANOMALY_COLOUR = "#D9620D"
 ROW_HEIGHT = 190
 _GAP_FACTOR = 3

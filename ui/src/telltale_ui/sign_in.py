@@ -53,7 +53,13 @@ def _register() -> tuple[str, str] | None:
     with st.form("register", border=False):
         name = st.text_input("Name", autocomplete="name", key="register_name")
         email = st.text_input("E-mail", autocomplete="username", key="register_email")
-        password = st.text_input("Password", type="password", autocomplete="new-password", key="register_password")
+        password = st.text_input(
+            "Password",
+            type="password",
+            autocomplete="new-password",
+            key="register_password",
+            placeholder="8 characters or more",
+        )
         submitted = st.form_submit_button("Create account", type="primary", width="stretch")
         st.caption("A new account may look at everything. An administrator can give it more.")
     if not (submitted and email and password):

@@ -8,10 +8,6 @@ from telltale_ui import charts, feedback, login, tables, times
 from telltale_ui.filters import filter_bar
 
 SERIES_DRAWN = 8
-PALETTE = {
-    "light": ["#0072B2", "#009E73", "#AA4A8A", "#B07D00", "#3A8FBF", "#6C4BA6", "#5B6B72", "#7A5230"],
-    "dark": ["#56B4E9", "#2CC295", "#E08BC0", "#E6B33D", "#8CC9EE", "#B79CE8", "#A5B3B8", "#C79B72"],
-}
 CATEGORY_COLUMNS = {
     "category": "Category",
     "unit": "Unit",
@@ -74,7 +70,7 @@ drawn = api.timeseries(params)["series"]
 if len(drawn) > SERIES_DRAWN:
     st.caption(f"The first {SERIES_DRAWN} of {len(drawn)} series. Choose a source or a category to see others.")
 anomalies = api.anomalies({**params, "limit": 1000}).items
-palette = PALETTE["dark" if st.context.theme.type == "dark" else "light"]
+palette = st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategoricalColors") or charts.PALETTE
 figure = charts.timeseries_figure(drawn[:SERIES_DRAWN], anomalies, palette, start=selection.start, end=selection.end)
 st.plotly_chart(figure, key="timeseries", config={"displayModeBar": False}, alt="Readings over time with anomalies")
 st.caption(f"Line: mean. Band: lowest to highest. Diamond: anomaly. Times in {times.viewer_zone().key}.")

@@ -21,6 +21,14 @@ LOG_COLUMNS = {
 }
 AUDIT_COLUMNS = {"at": "At", "actor": "Who", "action": "Did", "target": "To what", "detail": "Detail"}
 
+
+def detail_text(detail: Any) -> str | None:
+    """The particulars of a change on one line."""
+    if not detail:
+        return None
+    return ", ".join(f"{name}: {value}" for name, value in detail.items()) if isinstance(detail, dict) else str(detail)
+
+
 st.title("Logs and audit")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     kind = st.segmented_control(
@@ -45,8 +53,9 @@ else:
     columns, noun = AUDIT_COLUMNS, "changes"
 
 if page.items:
+    rows = [{**row, "detail": detail_text(row.get("detail"))} for row in page.items]
     st.dataframe(
-        tables.frame(page.items, columns, instants=["at"]),
+        tables.frame(rows, columns, instants=["at"]),
         hide_index=True,
         height=min(600, 36 * (len(page.items) + 1) + 3),
         column_config={

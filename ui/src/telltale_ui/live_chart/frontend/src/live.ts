@@ -127,10 +127,8 @@ export class LiveScreen {
   }
 
   private holdChanged(wasHeld: boolean): void {
-    if (this.isHeld && !wasHeld) {
-      this.frozenTo = now();
-      this.fresh = 0;
-    }
+    if (this.isHeld && !wasHeld) this.frozenTo = now();
+    if (!this.isHeld) this.fresh = 0;
     this.schedule();
   }
 

@@ -106,7 +106,7 @@ export class Panel {
       width: Math.max(200, Math.floor(this.plotBox.clientWidth)),
       height: HEIGHT,
       legend: { show: false },
-      padding: [10, 8, 0, 0],
+      padding: [10, 20, 0, 0],
       scales: { x: { time: true, auto: false }, y: { range: (plot) => this.valueRange(plot) } },
       axes: [
         { ...axis, size: 22, space: 70, gap: 4, values: (_, ticks) => ticks.map(formatTime) },

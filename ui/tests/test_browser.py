@@ -1,0 +1,132 @@
+"""The journeys of a person in a real browser."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium, which only the browser tests use")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def open_as(page: Page, ui: str) -> Callable[..., Page]:
+    def open_page(account: str, path: str = "/") -> Page:
+        page.goto(ui + path)
+        page.get_by_role("button", name=account, exact=True).click()
+        expect(page.get_by_role("heading", name="Sign in to Telltale")).to_be_hidden(timeout=20_000)
+        return page
+
+    return open_page
+
+
+def figure(page: Page, name: str) -> str:
+    return page.get_by_test_id("live-chart").get_attribute(f"data-{name}") or ""
+
+
+def expect_figure(page: Page, name: str, value: Any) -> None:
+    expect(page.get_by_test_id("live-chart")).to_have_attribute(f"data-{name}", value, timeout=15_000)
+
+
+def test_the_login_survives_a_reload_and_opens_the_page_asked_for(open_as: Callable[..., Page], ui: str) -> None:
+    page = open_as("Viewer", "/analytics?span=6+h")
+    expect(page.get_by_role("heading", name="Analytics")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Analytics")).to_be_visible()
+    assert page.url == f"{ui}/analytics?span=6+h"
+    cookie = next(one for one in page.context.cookies() if one["name"] == "telltale_session")
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+
+
+def test_signing_out_ends_the_session(open_as: Callable[..., Page], ui: str) -> None:
+    page = open_as("Viewer", "/account")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in to Telltale")).to_be_visible(timeout=15_000)
+    page.goto(f"{ui}/records")
+    expect(page.get_by_role("heading", name="Sign in to Telltale")).to_be_visible(timeout=15_000)
+
+
+def test_a_viewer_does_not_get_the_administrators_pages(open_as: Callable[..., Page], ui: str) -> None:
+    page = open_as("Viewer", "/users")
+    expect(page.get_by_text("This page is for administrators.")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Administration")).to_have_count(0)
+
+
+def test_history_comes_first_then_live_points_are_painted_in_time(open_as: Callable[..., Page]) -> None:
+    page = open_as("Viewer")
+    expect_figure(page, "state", "live")
+    expect(page.get_by_test_id("live-panel")).to_have_count(8)
+    assert int(figure(page, "points")) > 2_000
+    expect_figure(page, "painted-points", re.compile(r"^\d{2,}$"))
+    assert int(figure(page, "latency-p95-ms")) < 300
+    assert figure(page, "sockets") == "1"
+
+
+def test_hovering_holds_the_charts_still_and_counts_what_is_new(open_as: Callable[..., Page]) -> None:
+    page = open_as("Viewer")
+    expect_figure(page, "state", "live")
+    page.get_by_test_id("live-panel").first.locator(".u-over").hover()
+    expect_figure(page, "state", "paused")
+    expect(page.get_by_test_id("live-new")).to_contain_text("new")
+    page.get_by_test_id("live-badge").hover()
+    expect_figure(page, "state", "live")
+
+
+def test_an_injected_anomaly_is_marked_and_can_be_judged(open_as: Callable[..., Page]) -> None:
+    page = open_as("User")
+    expect_figure(page, "state", "live")
+    before = int(figure(page, "anomalies"))
+    page.get_by_role("button", name="Inject an anomaly").click()
+    page.get_by_role("dialog").get_by_role("button", name="Inject").click()
+    expect_figure(page, "anomalies", str(before + 1))
+    page.get_by_test_id("anomaly-item").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    expect(page.get_by_text("The anomaly is confirmed.")).to_be_visible()
+    assert figure(page, "sockets") == "1", "script reruns must not open sockets"
+
+
+def test_choosing_a_source_keeps_the_socket_and_lives_in_the_address(open_as: Callable[..., Page]) -> None:
+    page = open_as("Viewer")
+    expect_figure(page, "series", "8")
+    page.get_by_label("Source").click()
+    page.get_by_role("option", name="press-3").click()
+    expect_figure(page, "series", "2")
+    assert figure(page, "sockets") == "1"
+    expect(page).to_have_url(re.compile("source=press-3"))
+    page.reload()
+    expect_figure(page, "series", "2")
+
+
+def test_a_lost_connection_comes_back_without_losing_the_screen(open_as: Callable[..., Page], services: Any) -> None:
+    page = open_as("Viewer")
+    expect_figure(page, "state", "live")
+    services.kill()
+    expect_figure(page, "state", "reconnecting")
+    expect(page.get_by_test_id("live-panel")).to_have_count(8)
+    services.start()
+    expect_figure(page, "state", "live")
+    assert int(figure(page, "sockets")) >= 2
