@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -15,9 +15,9 @@ from telltale_shared.store.partitions import PartitionedTable, ensure_partitions
 from telltale_shared.testing import Access
 
 TABLES = (
-    "series records series_latest rollups_minute rollups_hour rollups_day producers deliveries producer_days "
-    "dead_letters anomalies service_instances system_logs"
-).split()
+    *("series", "records", "series_latest", "rollups_minute", "rollups_hour", "rollups_day", "producers"),
+    *("deliveries", "producer_days", "dead_letters", "anomalies", "service_instances", "system_logs"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -42,22 +42,3 @@ async def engine(migrated: Access) -> AsyncIterator[AsyncEngine]:
             await connection.execute(text(f"DELETE FROM {table}"))
     yield engine
     await engine.dispose()
-
-
-@pytest.fixture
-def query(servers_sql: Callable[[str], list[list[str]]]) -> Callable[[str], list[list[str]]]:
-    return servers_sql
-
-
-@pytest.fixture
-def servers_sql(migrated: Access, servers: object) -> Iterator[Callable[[str], list[list[str]]]]:
-    from telltale_shared.testing import Servers
-
-    assert isinstance(servers, Servers)
-    database = migrated.url.rsplit("/", 1)[1]
-
-    def run(statement: str) -> list[list[str]]:
-        printed = servers.run_sql(f"USE {database}; {statement}")
-        return [line.split("\t") for line in printed.splitlines()[1:]]
-
-    yield run
