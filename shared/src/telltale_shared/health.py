@@ -25,16 +25,22 @@ class Health:
 
     def __init__(self, checks: Mapping[str, Check] | None = None) -> None:
         self._checks = dict(checks or {})
+        self._dispensable: set[str] = set()
 
-    def add(self, name: str, check: Check) -> None:
-        """Ask ``check`` about the dependency ``name`` from now on."""
+    def add(self, name: str, check: Check, *, needed: bool = True) -> None:
+        """Ask ``check`` about the dependency ``name`` from now on.
+
+        One that is not ``needed`` has its line, but the service is ready without it.
+        """
         self._checks[name] = check
+        if not needed:
+            self._dispensable.add(name)
 
     async def readiness(self) -> Readiness:
         """Ask every dependency at once; one that does not answer within 2 s counts as failed."""
         lines = await asyncio.gather(*(_ask(check) for check in self._checks.values()))
         dependencies = dict(zip(self._checks, lines, strict=True))
-        healthy = all(line == "ok" for line in lines)
+        healthy = all(line == "ok" for name, line in dependencies.items() if name not in self._dispensable)
         return Readiness(status="ok" if healthy else "degraded", dependencies=dependencies)
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import pytest
 
@@ -177,7 +177,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def eventually(predicate: Callable[[], T | Awaitable[T]], deadline: float = 10.0, *, interval: float = 0.02) -> T:
+@overload
+async def eventually(predicate: Callable[[], Awaitable[T]], deadline: float = 10.0, *, interval: float = 0.02) -> T: ...
+
+
+@overload
+async def eventually(predicate: Callable[[], T], deadline: float = 10.0, *, interval: float = 0.02) -> T: ...
+
+
+async def eventually(predicate: Callable[[], Any], deadline: float = 10.0, *, interval: float = 0.02) -> Any:
     """Call ``predicate`` until what it returns (or its awaitable gives) is true, and return that.
 
     Args:
@@ -192,11 +200,11 @@ async def eventually(predicate: Callable[[], T | Awaitable[T]], deadline: float 
     while True:
         complaint: object
         try:
-            result: Any = predicate()
+            result = predicate()
             if inspect.isawaitable(result):
                 result = await result
             if result:
-                return result  # type: ignore[no-any-return]  # T or what its awaitable gave, which is T
+                return result
             complaint = result
         except AssertionError as error:
             complaint = error

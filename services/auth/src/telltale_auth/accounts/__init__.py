@@ -1,0 +1,1 @@
+"""Who may use Telltale and with which role."""

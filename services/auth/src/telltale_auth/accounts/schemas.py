@@ -1,0 +1,93 @@
+"""What an account looks like from outside, and what one may ask for."""
+
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
+
+from telltale_auth.lists import Instant
+from telltale_auth.passwords import MAX_LENGTH, MIN_LENGTH
+from telltale_shared.security import Role
+
+EMAIL_LENGTH = 254
+NAME_LENGTH = 100
+
+
+def normal_email(text: str) -> str:
+    """The one spelling of an e-mail address: without spaces around it, in lower case, compatible characters unified.
+
+    It names an account; nothing is ever sent to it, so addresses of internal networks are as good as any.
+
+    Raises:
+        ValueError: it cannot be an address.
+    """
+    email = unicodedata.normalize("NFKC", text.strip()).casefold()
+    local, at, domain = email.partition("@")
+    if not (local and at and domain) or "@" in domain or not email.isprintable() or " " in email:
+        raise ValueError("an e-mail address looks like name@example.com")
+    if len(email) > EMAIL_LENGTH:
+        raise ValueError(f"an e-mail address has at most {EMAIL_LENGTH} characters")
+    return email
+
+
+def _normal_name(text: str) -> str:
+    name = unicodedata.normalize("NFC", text).strip()
+    if not name.isprintable():
+        raise ValueError("a name has printable characters only")
+    return name
+
+
+Email = Annotated[
+    str,
+    Field(max_length=EMAIL_LENGTH),
+    AfterValidator(normal_email),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH}),
+]
+Name = Annotated[str, Field(max_length=NAME_LENGTH), AfterValidator(_normal_name)]
+NewPassword = Annotated[SecretStr, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
+
+
+class User(BaseModel):
+    """An account."""
+
+    model_config = ConfigDict(from_attributes=True, coerce_numbers_to_str=True)
+
+    id: str
+    email: str
+    name: str
+    role: Role
+    is_active: bool
+    created_at: Instant
+    last_login_at: Instant | None
+
+
+class Registration(BaseModel):
+    """Who wants an account."""
+
+    email: Email
+    name: Name = ""
+    """What others see; the part of the address before the @ when left empty."""
+    password: NewPassword
+
+
+class OwnChange(BaseModel):
+    """What one may change about oneself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[Name, Field(min_length=1)]
+
+
+class UserChange(BaseModel):
+    """What an administrator may change about an account; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role | None = None
+    is_active: bool | None = None
+
+    @model_validator(mode="after")
+    def _ask_for_something(self) -> "UserChange":
+        if self.role is None and self.is_active is None:
+            raise ValueError("say what to change: role, is_active or both")
+        return self

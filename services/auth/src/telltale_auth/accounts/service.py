@@ -1,0 +1,130 @@
+"""What may be done to accounts, and what follows from it."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from telltale_auth.accounts import repository
+from telltale_auth.accounts.repository import Account
+from telltale_auth.audit import repository as audit
+from telltale_auth.audit.repository import Origin
+from telltale_auth.passwords import Passwords
+from telltale_auth.schema import utc_now
+from telltale_auth.sessions import repository as sessions
+from telltale_shared.database import in_transaction
+from telltale_shared.errors import Conflict, NotFound
+from telltale_shared.security import Role
+
+
+class AccountService:
+    """Creates and changes accounts; every change is audited in its own transaction."""
+
+    def __init__(self, engine: AsyncEngine, passwords: Passwords, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._engine = engine
+        self._passwords = passwords
+        self._clock = clock
+
+    async def create(
+        self,
+        *,
+        email: str,
+        name: str,
+        password: str,
+        origin: Origin,
+        role: Role = Role.VIEWER,
+        is_demo: bool = False,
+    ) -> Account:
+        """A new account.
+
+        Raises:
+            Conflict: the address has one already.
+        """
+        password_hash = await self._passwords.hash(password)
+
+        async def work(connection: AsyncConnection) -> Account:
+            now = self._clock()
+            account = await repository.add(
+                connection,
+                email=email,
+                name=name or email.partition("@")[0][:100],
+                role=role,
+                password_hash=password_hash,
+                at=now,
+                is_demo=is_demo,
+            )
+            detail = {"role": role.value, "is_demo": is_demo}
+            await audit.record(connection, origin, "user.created", at=now, target=email, detail=detail)
+            return account
+
+        try:
+            return await in_transaction(self._engine, work)
+        except IntegrityError as error:
+            raise Conflict("this e-mail address has an account already; sign in instead") from error
+
+    async def rename(self, user_id: int, name: str, origin: Origin) -> Account:
+        """Give an account another display name."""
+
+        async def work(connection: AsyncConnection) -> Account:
+            before = await _existing(connection, user_id)
+            if before.name == name:
+                return before
+            await repository.change(connection, user_id, name=name)
+            detail = {"name": {"from": before.name, "to": name}}
+            await audit.record(connection, origin, "user.renamed", at=self._clock(), target=before.email, detail=detail)
+            return await _existing(connection, user_id)
+
+        return await in_transaction(self._engine, work)
+
+    async def change(self, user_id: int, *, role: Role | None, is_active: bool | None, origin: Origin) -> Account:
+        """Give an account another role, or (de)activate it; either ends its sessions and outdates its tokens.
+
+        Raises:
+            NotFound: there is no such account.
+            Conflict: it would leave no active administrator.
+        """
+
+        async def work(connection: AsyncConnection) -> Account:
+            # Always before the account itself: two administrators who demote each other wait here, so the second one
+            # sees what the first one did.
+            administrators = await repository.lock_administrators(connection)
+            before = await _existing(connection, user_id)
+            wanted: dict[str, str | bool] = {}
+            if role is not None and role is not before.role:
+                wanted["role"] = role.value
+            if is_active is not None and is_active is not before.is_active:
+                wanted["is_active"] = is_active
+            if not wanted:
+                return before
+            stays_administrator = (role or before.role) is Role.ADMIN and is_active is not False
+            if administrators == {user_id} and not stays_administrator:
+                raise Conflict("this is the last active administrator; make somebody else one first")
+            await repository.change(connection, user_id, **wanted, token_version=before.token_version + 1)
+            now = self._clock()
+            await sessions.end_all_of(connection, user_id, now)
+            detail = {name: {"from": getattr(before, name), "to": value} for name, value in wanted.items()}
+            action = "user.role_changed" if "role" in wanted else "user.activated" if is_active else "user.deactivated"
+            await audit.record(connection, origin, action, at=now, target=before.email, detail=detail)
+            return await _existing(connection, user_id)
+
+        return await in_transaction(self._engine, work)
+
+    async def remove_demo_accounts(self) -> int:
+        """Delete the accounts whose password everybody knows; return how many there were."""
+
+        async def work(connection: AsyncConnection) -> int:
+            accounts = await repository.demo_accounts(connection)
+            for account in accounts:
+                await repository.remove(connection, account.id)
+                await audit.record(connection, audit.SYSTEM, "user.deleted", at=self._clock(), target=account.email)
+            return len(accounts)
+
+        return await in_transaction(self._engine, work)
+
+
+async def _existing(connection: AsyncConnection, user_id: int) -> Account:
+    account = await repository.by_id(connection, user_id, lock=True)
+    if account is None:
+        raise NotFound("there is no such account")
+    return account

@@ -1,0 +1,88 @@
+"""Where auth is put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from telltale_auth import __version__
+from telltale_auth.accounts import endpoints as accounts
+from telltale_auth.accounts.service import AccountService
+from telltale_auth.audit import endpoints as audit
+from telltale_auth.demo import settle_demo_accounts
+from telltale_auth.passwords import Passwords
+from telltale_auth.schema import SCHEMA_VERSION
+from telltale_auth.sessions import endpoints as sessions
+from telltale_auth.sessions.service import SessionService
+from telltale_auth.sessions.throttle import LoginThrottle
+from telltale_auth.settings import Settings
+from telltale_auth.tokens import TokenSigner
+from telltale_auth.verifier import AccountVerifier
+from telltale_shared.broker import BrokerAddress, Publisher
+from telltale_shared.database import create_engine, database_problem, is_transient, wait_for_schema
+from telltale_shared.errors import ProblemDetails, Unavailable, problem_response
+from telltale_shared.health import Health
+from telltale_shared.lifecycle import background, service_app
+from telltale_shared.system_events import SystemEvents
+from telltale_shared.topology import topology
+
+log = structlog.get_logger("telltale.auth")
+
+BODY_LIMIT = 16_384
+"""Bytes; nothing that is sent here is longer than a few hundred."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service as an ASGI application; its connections live as long as its lifespan."""
+    health = Health()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            engine = create_engine(settings.database_url, settings.database_password.get_secret_value(), pool_size=10)
+            stack.push_async_callback(engine.dispose)
+            passwords = Passwords(cost=settings.bcrypt_cost, threads=settings.hash_threads)
+            stack.callback(passwords.close)
+            signer = TokenSigner(settings.signing_seed.get_secret_value())
+            app.state.engine = engine
+            app.state.signer = signer
+            app.state.verifier = AccountVerifier(signer, engine)
+            app.state.accounts = AccountService(engine, passwords)
+            app.state.sessions = SessionService(engine, passwords, LoginThrottle())
+            await wait_for_schema(engine, SCHEMA_VERSION)
+            await settle_demo_accounts(app.state.accounts, wanted=settings.demo_accounts)
+            health.add("database", lambda: database_problem(engine))
+            address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
+            publisher = await stack.enter_async_context(
+                Publisher(address, topology(settings.store_partitions), name="auth")
+            )
+            # Nobody's sign-in waits for the broker: without it auth is ready, and only says so.
+            health.add("broker", lambda: publisher.problem, needed=False)
+            events = SystemEvents(publisher, health, service="auth", version=__version__)
+            tasks = {"system events": events.run, "purge": app.state.sessions.purge_for_ever}
+            async with background(tasks):
+                yield
+
+    app = service_app("auth", version=__version__, settings=settings, health=health, lifespan=lifespan)
+    app.max_body_size = BODY_LIMIT
+    app.add_exception_handler(DBAPIError, _on_database_error)
+    app.add_exception_handler(PoolTimeout, _on_database_error)
+    errors: dict[int | str, dict[str, Any]] = {
+        "default": {"model": ProblemDetails, "description": "Problem details (RFC 9457)"}
+    }
+    for router in (sessions.router, sessions.keys_router, accounts.router, audit.router):
+        app.include_router(router, responses=errors)
+    return app
+
+
+async def _on_database_error(request: Request, error: Exception) -> Response:
+    if not (is_transient(error) or isinstance(error, PoolTimeout)):
+        raise error
+    log.warning("database not available", path=request.url.path, error=str(error)[:200])
+    problem = Unavailable("the database does not answer right now; try again in a few seconds")
+    problem.headers["Retry-After"] = "2"
+    return problem_response(request, problem)

@@ -1,0 +1,52 @@
+"""What the endpoints are given: the services of this app, and where a request came from."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telltale_auth.accounts.service import AccountService
+from telltale_auth.audit.repository import Origin
+from telltale_auth.sessions.service import SessionService
+from telltale_auth.tokens import TokenSigner
+from telltale_shared.errors import request_id_of
+from telltale_shared.security import Viewer
+
+
+def _engine(request: Request) -> AsyncEngine:
+    engine: AsyncEngine = request.app.state.engine
+    return engine
+
+
+def _accounts(request: Request) -> AccountService:
+    accounts: AccountService = request.app.state.accounts
+    return accounts
+
+
+def _sessions(request: Request) -> SessionService:
+    sessions: SessionService = request.app.state.sessions
+    return sessions
+
+
+def _signer(request: Request) -> TokenSigner:
+    signer: TokenSigner = request.app.state.signer
+    return signer
+
+
+def _visitor(request: Request) -> Origin:
+    address = request.client.host if request.client else ""
+    return Origin(address=address[:64], request_id=request_id_of(request))
+
+
+def _caller(me: Viewer, visitor: Annotated[Origin, Depends(_visitor)]) -> Origin:
+    return Origin(int(me.user_id), visitor.address, visitor.request_id)
+
+
+Database = Annotated[AsyncEngine, Depends(_engine)]
+Accounts = Annotated[AccountService, Depends(_accounts)]
+Sessions = Annotated[SessionService, Depends(_sessions)]
+Signer = Annotated[TokenSigner, Depends(_signer)]
+Visitor = Annotated[Origin, Depends(_visitor)]
+"""Where a request came from that need not be signed in."""
+Caller = Annotated[Origin, Depends(_caller)]
+"""Where a request came from, and who sent it."""

@@ -1,0 +1,83 @@
+"""The tables of the database ``telltale_auth`` as SQLAlchemy sees them. The migrations create them."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import BINARY, JSON, Boolean, Column, MetaData, String, Table
+from sqlalchemy.dialects.mysql import BIGINT, DATETIME, INTEGER
+
+SCHEMA_VERSION = "2026_11_23_accounts"
+"""The migration that this code was written for."""
+
+metadata = MetaData()
+
+UNSIGNED = INTEGER(unsigned=True)
+BIG = BIGINT(unsigned=True)
+INSTANT = DATETIME(fsp=6)
+"""UTC with microseconds; naive in Python, as the driver gives it."""
+DIGEST = BINARY(32)
+"""SHA-256 of a random secret, which itself is never stored."""
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", UNSIGNED, primary_key=True),
+    Column("email", String(254), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("is_demo", Boolean, nullable=False),
+    Column("password_hash", String(72), nullable=False),
+    Column("token_version", UNSIGNED, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Column("last_login_at", INSTANT),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", DIGEST, primary_key=True),
+    Column("user_id", UNSIGNED, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Column("last_used_at", INSTANT, nullable=False),
+    Column("expires_at", INSTANT, nullable=False),
+    Column("address", String(64), nullable=False),
+)
+
+refresh_families = Table(
+    "refresh_families",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("user_id", UNSIGNED, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Column("expires_at", INSTANT, nullable=False),
+    Column("revoked_at", INSTANT),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("digest", DIGEST, primary_key=True),
+    Column("family_id", BIG, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Column("expires_at", INSTANT, nullable=False),
+    Column("used_at", INSTANT),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("at", INSTANT, nullable=False),
+    Column("actor_id", UNSIGNED),
+    Column("actor", String(254), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(254), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("request_id", String(32), nullable=False),
+)
+
+
+def utc_now() -> datetime:
+    """Now in UTC, naive, as the tables hold it."""
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,1 @@
+"""Signing in and staying signed in: browser sessions, refresh tokens, access tokens."""

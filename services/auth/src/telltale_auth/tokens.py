@@ -1,0 +1,75 @@
+"""Access tokens: signed here with Ed25519, verified anywhere with the published key."""
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from telltale_shared.security import ALGORITHM, AUDIENCE, ISSUER, Role
+
+ACCESS_SECONDS = 300
+"""How long an access token is good for: the bound of how long a revoked one can still be used elsewhere."""
+STREAM_SECONDS = 30
+"""How long a WebSocket may take to be opened with its token."""
+
+Jwk = dict[str, str]
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def thumbprint(jwk: Jwk) -> str:
+    """The key's name: RFC 7638 over the required members of an Ed25519 key (RFC 8037), so it never has to be chosen."""
+    required = {name: jwk[name] for name in ("crv", "kty", "x")}
+    return _base64url(hashlib.sha256(json.dumps(required, sort_keys=True, separators=(",", ":")).encode()).digest())
+
+
+class TokenSigner:
+    """Issues tokens with one private key.
+
+    Args:
+        seed: the private key, 64 hexadecimal digits.
+    """
+
+    def __init__(self, seed: str) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
+        public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(public)}
+        self.key_id = thumbprint(jwk)
+        self._jwk = {**jwk, "kid": self.key_id, "use": "sig", "alg": ALGORITHM}
+
+    @property
+    def public_keys(self) -> dict[str, list[Jwk]]:
+        """The JSON Web Key Set that verifiers fetch."""
+        return {"keys": [self._jwk]}
+
+    def access_token(self, *, user_id: int, name: str, role: Role, version: int) -> str:
+        """A token for the REST interfaces, good for five minutes."""
+        return self._signed("access", ACCESS_SECONDS, user_id=user_id, name=name, role=role, version=version)
+
+    def stream_token(self, *, user_id: int, name: str, role: Role, version: int) -> str:
+        """A token that opens the live WebSocket, good for half a minute."""
+        return self._signed("stream", STREAM_SECONDS, user_id=user_id, name=name, role=role, version=version)
+
+    def _signed(self, kind: str, seconds: int, *, user_id: int, name: str, role: Role, version: int) -> str:
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(user_id),
+            "jti": secrets.token_hex(16),
+            "typ": kind,
+            "role": role.value,
+            "ver": version,
+            "name": name,
+            "iat": now,
+            "exp": now + seconds,
+        }
+        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self.key_id})
