@@ -76,7 +76,7 @@ def check_value(value: object) -> Rejected | None:
     """What is wrong with a measured value, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Rejected("not_a_number", f"value must be a number, not {type(value).__name__}")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return Rejected("not_finite", "value must be finite")
     if abs(value) > VALUE_MAX:
         return Rejected("out_of_range", f"value must lie within ±{VALUE_MAX:g}")

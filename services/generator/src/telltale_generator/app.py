@@ -11,7 +11,7 @@ from telltale_generator.endpoints import router
 from telltale_generator.feed import Feed
 from telltale_generator.publisher import ReadingPublisher
 from telltale_generator.settings import Settings
-from telltale_generator.sources.catalogue import Catalogue
+from telltale_generator.sources.catalogue import SourceUnusable, make_source
 from telltale_generator.spool import Spool, SpoolUnusable
 from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.health import Health
@@ -33,8 +33,9 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
+            source = await make_source(settings.source, settings)
             spool = Spool(settings.spool_dir)
-        except SpoolUnusable as error:
+        except (SourceUnusable, SpoolUnusable) as error:
             log.critical("the generator cannot start", reason=str(error))
             raise
         address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
@@ -47,8 +48,6 @@ def create_app(settings: Settings) -> FastAPI:
                 max_bytes=settings.spool_max_bytes,
                 clock=now_us,
             )
-            catalogue = Catalogue(settings)
-            source = await catalogue.source(settings.source)
             feed = Feed(publisher, name=settings.source, source=source, rate=settings.rate, clock=now_us)
             events = SystemEvents(
                 broker,
@@ -60,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
             )
             health.add("broker", lambda: broker.problem)
             health.add("spool", lambda: publisher.spool_problem)
-            app.state.publisher, app.state.catalogue, app.state.feed = publisher, catalogue, feed
+            app.state.publisher, app.state.feed = publisher, feed
             try:
                 async with background({"publisher": publisher.run, "system events": events.run}):
                     async with background({"feed": feed.run}):
