@@ -76,7 +76,7 @@ def filter_bar(series: Sequence[dict[str, Any]], *, default_span: str) -> Select
     with st.container(horizontal=True, vertical_alignment="bottom"):
         sources, categories = series_filters(series)
         span = st.segmented_control(
-            "Range", [*SPANS, CUSTOM], default=default_span, required=True, key="span", bind="query-params"
+            "Range", [*SPANS, CUSTOM], default=default_span, required=True, key="span", bind="query-params", wrap=True
         )
     start, end = _custom_range(now) if span == CUSTOM else (now - SPANS[span], now)
     return Selection(sources, categories, start, end, span)

@@ -1,7 +1,7 @@
 """Rows of the services as tables: one way to show instants, numbers and names."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +17,11 @@ def frame(rows: Rows, columns: Mapping[str, str], *, instants: Sequence[str] = (
     for field in instants:
         table[field] = pd.to_datetime(table[field], utc=True, format="ISO8601")
     return table.rename(columns=dict(columns))
+
+
+def height(rows: int) -> int | Literal["content"]:
+    """As tall as its rows, up to the height at which the table scrolls."""
+    return 560 if rows > 15 else "content"
 
 
 def instant_column(*, precise: bool = False) -> Any:
@@ -35,6 +40,11 @@ def bytes_text(size: float | None) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.2f} TB"
+
+
+def milliseconds_text(value: float | None) -> str:
+    """A short duration."""
+    return "–" if value is None else f"{value:.1f} ms"
 
 
 def number_text(value: float | None, unit: str | None = None) -> str:

@@ -17,7 +17,7 @@ user = login.user()
 st.title("Account")
 with st.container(border=True, width=560):
     st.markdown(f"**{user.name}**  \n{user.email}")
-    st.badge(user.role, icon=":material/badge:", color="primary")
+    st.badge(user.role, icon=":material/badge:", color="gray")
     st.caption(f"{user.role} {MEANING[user.role]}.")
     st.caption(f"Times are shown in {times.viewer_zone().key}, the zone of this browser.")
     if st.button("Sign out", icon=":material/logout:", key="sign_out"):

@@ -25,13 +25,16 @@ def metric(label: str, field: str, summary: dict[str, Any], unit: str | None = N
     """One number with its change against the period of the same length before."""
     value, before = summary.get(field), (summary.get("previous") or {}).get(field)
     whole = field in ("count", "anomalies")
-    text = f"{value:,}" if whole and value is not None else tables.number_text(value, unit)
-    change = None
+
+    def text(number: float) -> str:
+        return f"{number:,.0f}" if whole else tables.number_text(number)
+
+    change = was = None
     if value is not None and before is not None:
-        difference = value - before
-        sign = "+" if difference >= 0 else "-"
-        change = f"{sign}{abs(difference):,}" if whole else f"{sign}{tables.number_text(abs(difference))}"
-    st.metric(label, text, change, delta_color="off", border=True, delta_description="against the period before")
+        change = f"{'-' if value < before else '+'}{text(abs(value - before))}"
+        was = f"was {text(before)}"
+    shown = "–" if value is None else text(value) + (f" {unit}" if unit else "")
+    st.metric(label, shown, change, delta_color="off", border=True, delta_description=was)
 
 
 api = login.api()

@@ -57,7 +57,7 @@ if page.items:
     st.dataframe(
         tables.frame(rows, columns, instants=["at"]),
         hide_index=True,
-        height=min(600, 36 * (len(page.items) + 1) + 3),
+        height=tables.height(len(rows)),
         column_config={
             "At": tables.instant_column(precise=True),
             "Message": st.column_config.TextColumn(width="large"),

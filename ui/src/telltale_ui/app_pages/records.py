@@ -71,7 +71,7 @@ if page.items:
         tables.frame(rows, COLUMNS, instants=["observed_at"]),
         key=f"records_table_{pager.cursor}",
         hide_index=True,
-        height=min(560, 36 * (len(rows) + 1) + 3),
+        height=tables.height(len(rows)),
         column_config={
             "Observed at": tables.instant_column(precise=True),
             "Value": st.column_config.NumberColumn(format="%.4g"),

@@ -107,7 +107,7 @@ def overview() -> None:
             database = status.get("database") or {}
             with st.container(horizontal=True):
                 st.metric("Size", tables.bytes_text(database.get("size_bytes")), border=True)
-                st.metric("Answers in", tables.number_text(database.get("latency_ms"), "ms"), border=True)
+                st.metric("Answers in", tables.milliseconds_text(database.get("latency_ms")), border=True)
             st.caption(f"Migration {database.get('migration') or 'unknown'}")
 
         st.subheader("Ledger")

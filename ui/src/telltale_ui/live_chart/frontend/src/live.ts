@@ -8,6 +8,7 @@ import { LatencyWindow } from "./latency";
 import { type LiveSeries, Model } from "./model";
 import { Panel } from "./panel";
 import type { Anomaly, Frame, SeriesInfo } from "./protocol";
+import { Shortcuts } from "./shortcuts";
 import { type ScreenState, StatusBar } from "./status";
 import { Tile } from "./tiles";
 
@@ -28,7 +29,10 @@ export class LiveScreen {
   readonly element: HTMLElement;
   private readonly model = new Model();
   private readonly connection: LiveConnection;
-  private readonly status = new StatusBar(() => this.setLocked(!this.isHeld), () => this.setLocked(false));
+  private readonly toggle = (): void => this.setLocked(!this.isHeld);
+  private readonly resume = (): void => this.setLocked(false);
+  private readonly shortcuts = new Shortcuts(this.toggle, this.resume);
+  private readonly status = new StatusBar(this.toggle, this.resume, () => this.shortcuts.toggle());
   private readonly tileBox = make("div", "tiles");
   private readonly panelBox = make("div", "panels");
   private readonly feed = new Feed((anomaly) => this.onOpen(anomaly));
@@ -41,7 +45,7 @@ export class LiveScreen {
     sent: new LatencyWindow(),
     painted: new LatencyWindow(),
   };
-  private readonly resize = new ResizeObserver(() => this.fit());
+  private readonly resized = new ResizeObserver(() => this.fit());
   private readonly ticker: ReturnType<typeof setInterval>;
   private readonly syncKey = `telltale-${instances++}`;
   private colours: Colours;
@@ -66,13 +70,13 @@ export class LiveScreen {
     const charts = make("div", "charts", this.empty, this.panelBox);
     this.empty.hidden = true;
     this.element = make(
-      "div", "telltale", this.status.element, this.tileBox, make("div", "body", charts, this.feed.element),
+      "div", "telltale", this.status.element, this.shortcuts.element, this.tileBox, make("div", "body", charts, this.feed.element),
       this.tooltip.element,
     );
     this.element.dataset["testid"] = "live-chart";
     this.colours = readColours(host);
     this.watchPointer();
-    this.resize.observe(this.panelBox);
+    this.resized.observe(this.panelBox);
     this.connection = new LiveConnection(
       gatewayUrl(settings.gatewayPort, settings.gatewayUrl), settings,
       (frame) => this.receive(frame), (state) => this.setLink(state),
@@ -99,8 +103,9 @@ export class LiveScreen {
 
   destroy(): void {
     clearInterval(this.ticker);
-    this.resize.disconnect();
+    this.resized.disconnect();
     this.connection.close();
+    this.shortcuts.destroy();
     for (const panel of this.panels.values()) panel.destroy();
     this.element.remove();
   }

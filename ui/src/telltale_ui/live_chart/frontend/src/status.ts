@@ -30,17 +30,20 @@ export class StatusBar {
   private readonly fresh = make("button", "control fresh");
   private readonly latency = make("span", "latency");
 
-  constructor(onPause: () => void, onResume: () => void) {
+  constructor(onPause: () => void, onResume: () => void, onHelp: () => void) {
     this.badge.dataset["testid"] = "live-badge";
     this.badge.setAttribute("role", "status");
-    this.pause.type = this.fresh.type = "button";
+    const help = make("button", "control help", "?");
+    help.title = "Keyboard shortcuts";
+    help.onclick = onHelp;
+    this.pause.type = this.fresh.type = help.type = "button";
     this.pause.dataset["testid"] = "live-pause";
     this.pause.onclick = onPause;
     this.fresh.onclick = onResume;
     this.fresh.dataset["testid"] = "live-new";
     this.fresh.title = "Show what arrived meanwhile";
     this.latency.dataset["testid"] = "live-latency";
-    this.element = make("div", "bar", this.badge, this.pause, this.fresh, this.latency);
+    this.element = make("div", "bar", this.badge, this.pause, this.fresh, this.latency, help);
   }
 
   show(state: ScreenState, newestAge: number | null, held: boolean, fresh: number): void {
