@@ -73,8 +73,11 @@ async def _watched(name: str, task: Callable[[], Awaitable[None]]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def serve(name: str, app: FastAPI, settings: ServiceSettings, port: int) -> None:
-    """Configure the logs and serve ``app`` until SIGTERM or SIGINT; exits 3 when it cannot start."""
+def serve(name: str, app: FastAPI, settings: ServiceSettings, port: int, **options: Any) -> None:
+    """Configure the logs and serve ``app`` until SIGTERM or SIGINT; exits 3 when it cannot start.
+
+    ``options`` are further ones of :func:`uvicorn.run`.
+    """
     configure_logs(name, settings.log_level)
     uvicorn.run(
         app,
@@ -86,4 +89,5 @@ def serve(name: str, app: FastAPI, settings: ServiceSettings, port: int) -> None
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
         ws_max_size=65_536,
+        **options,
     )

@@ -1,0 +1,60 @@
+"""The gateway put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, WebSocket
+
+from telltale_gateway import __version__
+from telltale_gateway.clients import Clients
+from telltale_gateway.hub import Hub
+from telltale_gateway.settings import Settings
+from telltale_gateway.socket import Gateway, serve_client
+from telltale_gateway.subscriber import Subscriber
+from telltale_shared.broker import BrokerAddress, Link, Publisher
+from telltale_shared.health import Health
+from telltale_shared.lifecycle import background, service_app
+from telltale_shared.security import TokenVerifier
+from telltale_shared.system_events import SystemEvents
+from telltale_shared.topology import topology
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The gateway as an ASGI app; it connects to the broker when it starts."""
+    address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
+    declared = topology(settings.store_partitions)
+    link = Link(address, declared, name="gateway stream")
+    publisher = Publisher(address, declared, name="gateway events")
+    hub = Hub(
+        history_seconds=settings.history_seconds,
+        history_readings=settings.history_readings,
+        queue_readings=settings.queue_readings,
+    )
+    subscriber = Subscriber(link, hub, history_seconds=settings.history_seconds)
+    clients = Clients(settings.max_clients)
+    verifier = TokenVerifier(settings.auth_url)
+    gateway = Gateway(settings, hub, subscriber, clients, verifier)
+
+    def figures() -> dict[str, float]:
+        return {"clients": len(clients), "window_readings": hub.readings_held, "dropped": hub.dropped}
+
+    health = Health({"broker": lambda: link.problem, "keys": verifier.problem})
+    events = SystemEvents(publisher, health, service="gateway", version=__version__, figures=figures)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        tasks = {
+            "subscriber": subscriber.run,
+            "clients": lambda: clients.run(subscriber.arrived),
+            "system events": events.run,
+        }
+        async with publisher, background(tasks):
+            yield
+
+    app = service_app("gateway", version=__version__, settings=settings, health=health, lifespan=lifespan)
+
+    @app.websocket("/api/v1/stream")
+    async def stream(websocket: WebSocket) -> None:
+        await serve_client(websocket, gateway)
+
+    return app

@@ -1,0 +1,91 @@
+"""The live stream from the broker into the hub."""
+
+import asyncio
+import time
+
+import structlog
+
+from telltale_gateway import metrics
+from telltale_gateway.hub import Hub
+from telltale_shared.broker import Link, StreamEvent, follow
+from telltale_shared.contracts import LogEvent, MalformedMessage, ReadingBatch, decode, schema_of
+from telltale_shared.contracts.stream import Position
+from telltale_shared.system_events import now_us
+from telltale_shared.topology import LIVE_STREAM
+
+log = structlog.get_logger("telltale.gateway")
+
+UP_TO_DATE = 2_000_000
+"""A newest message younger than this, in µs, means that the past has been read."""
+SILENCE = 0.3
+"""Seconds without a message that mean the same."""
+SETTLE_LOOKS, SETTLE_PERIOD = 100, 0.02
+"""How often, and with how many seconds in between, a subscription looks whether the past has been read."""
+
+
+class Subscriber:
+    """Follows the stream and tells the hub; :attr:`arrived` is set whenever there is something new."""
+
+    def __init__(self, link: Link, hub: Hub, *, history_seconds: int) -> None:
+        self._link = link
+        self._hub = hub
+        self._start = f"{history_seconds}s"
+        self._quiet_since = float("inf")
+        self._settled = False
+        self.arrived = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow for ever, at first from as far back as the window reaches, so that a restart loses no history."""
+        await follow(self._link, LIVE_STREAM, self.take, start=self._start)
+
+    async def take(self, event: StreamEvent) -> None:
+        """Decode one message and publish it; what is not understood is counted, not shown."""
+        self._quiet_since = time.monotonic()
+        started = time.perf_counter()
+        try:
+            message = decode(event.body)
+        except MalformedMessage as error:
+            self._refuse(event, str(error))
+            return
+        finally:
+            metrics.DECODE_SECONDS.inc(time.perf_counter() - started)
+        if isinstance(message, LogEvent):
+            return
+        if isinstance(message, ReadingBatch) and not _is_whole(message):
+            self._refuse(event, "columns of unequal length, or an index without a series")
+            return
+        metrics.MESSAGES.labels(schema_of(message)).inc()
+        self._hub.publish(message, event.offset, now_us())
+        metrics.WINDOW_READINGS.set(self._hub.readings_held)
+        self.arrived.set()
+
+    def _refuse(self, event: StreamEvent, why: str) -> None:
+        metrics.MALFORMED.inc()
+        log.info("message of the live stream not understood", offset=event.offset, schema=event.schema, why=why)
+
+    async def settle(self, after: Position | None) -> None:
+        """Wait, though not for long, until the past has been read and the position ``after`` can be there.
+
+        Without this a client that comes back right after a restart would be told of a gap that is about to be filled.
+        """
+        for _ in range(SETTLE_LOOKS):
+            if self._is_settled(after):
+                return
+            await asyncio.sleep(SETTLE_PERIOD)
+
+    def _is_settled(self, after: Position | None) -> bool:
+        newest = self._hub.newest
+        if after is not None and (newest is None or newest.offset < after.offset):
+            return False
+        if not self._settled and self._link.problem is None:
+            young = newest is not None and newest.at is not None and newest.at > now_us() - UP_TO_DATE
+            self._quiet_since = min(self._quiet_since, time.monotonic())
+            self._settled = young or time.monotonic() - self._quiet_since > SILENCE
+        return self._settled
+
+
+def _is_whole(batch: ReadingBatch) -> bool:
+    """Whether the columns fit together, so that nothing behind has to ask."""
+    if not len(batch.index) == len(batch.observed_at) == len(batch.value):
+        return False
+    return not batch.index or (min(batch.index) >= 0 and max(batch.index) < len(batch.series))
