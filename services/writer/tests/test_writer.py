@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -108,7 +109,7 @@ async def test_killed_again_and_again_it_stores_each_reading_once(
     for part in (1, 2, 3):
         writer = start()
         enough = deliveries * PER_DELIVERY * part // 4
-        await eventually(lambda enough=enough: _at_least(engine, enough), 30)
+        await eventually(partial(_at_least, engine, enough), 30)
         writer.send_signal(signal.SIGKILL)
         writer.wait()
     start()

@@ -46,29 +46,25 @@ _LOCK = """
 INSERT INTO {table} (series_id, bucket, `count`, total, total_squares, minimum, maximum)
 VALUES (:series_id, :bucket, 0, 0, 0, 0, 0) ON DUPLICATE KEY UPDATE `count` = `count`
 """
+# A plain SELECT reads what is committed and waits for nobody; the same inside an UPDATE would lock the rows it reads,
+# and wait for a writer that waits for our bucket.
 _FROM_RECORDS = """
-UPDATE rollups_minute AS rollup JOIN (
-  SELECT COUNT(*) AS n, SUM(value) AS total, SUM(POW(value - series.origin, 2)) AS squares,
-         MIN(value) AS low, MAX(value) AS high
-  FROM records JOIN series ON series.id = records.series_id
-  WHERE records.series_id = :series_id AND observed_at >= :bucket AND observed_at < :following
-) AS raw
-SET rollup.`count` = raw.n, rollup.total = COALESCE(raw.total, 0), rollup.total_squares = COALESCE(raw.squares, 0),
-    rollup.minimum = COALESCE(raw.low, 0), rollup.maximum = COALESCE(raw.high, 0)
-WHERE rollup.series_id = :series_id AND rollup.bucket = :bucket
+SELECT COUNT(*) AS `count`, SUM(value) AS total, SUM(POW(value - series.origin, 2)) AS total_squares,
+       MIN(value) AS minimum, MAX(value) AS maximum
+FROM records JOIN series ON series.id = records.series_id
+WHERE records.series_id = :series_id AND observed_at >= :bucket AND observed_at < :following
 """
 _FROM_FINER = """
-UPDATE {table} AS rollup JOIN (
-  SELECT SUM(`count`) AS n, SUM(total) AS total, SUM(total_squares) AS squares,
-         MIN(minimum) AS low, MAX(maximum) AS high
-  FROM {finer} WHERE series_id = :series_id AND bucket >= :bucket AND bucket < :following
-) AS finer
-SET rollup.`count` = COALESCE(finer.n, 0), rollup.total = COALESCE(finer.total, 0),
-    rollup.total_squares = COALESCE(finer.squares, 0), rollup.minimum = COALESCE(finer.low, 0),
-    rollup.maximum = COALESCE(finer.high, 0)
-WHERE rollup.series_id = :series_id AND rollup.bucket = :bucket
+SELECT COALESCE(SUM(`count`), 0) AS `count`, SUM(total) AS total, SUM(total_squares) AS total_squares,
+       MIN(minimum) AS minimum, MAX(maximum) AS maximum
+FROM {finer} WHERE series_id = :series_id AND bucket >= :bucket AND bucket < :following
 """
-_DROP_EMPTY = "DELETE FROM {table} WHERE series_id = :series_id AND bucket = :bucket AND `count` = 0"
+_SET = """
+UPDATE {table} SET `count` = :count, total = :total, total_squares = :total_squares, minimum = :minimum,
+  maximum = :maximum
+WHERE series_id = :series_id AND bucket = :bucket
+"""
+_DROP = "DELETE FROM {table} WHERE series_id = :series_id AND bucket = :bucket"
 
 
 async def add(connection: AsyncConnection, columns: Columns, origins: Floats) -> None:
@@ -138,8 +134,11 @@ async def recompute(connection: AsyncConnection, touched: Iterable[tuple[int, da
             {"series_id": series_id, "bucket": bucket, "following": bucket + width}
             for series_id, bucket in sorted({(series_id, tier.bucket_of(at)) for series_id, at in records})
         ]
-        source = _FROM_RECORDS if finer is None else _FROM_FINER.format(table=tier.table, finer=finer.table)
-        for statement in (_LOCK.format(table=tier.table), source, _DROP_EMPTY.format(table=tier.table)):
-            for bucket in buckets:
-                await connection.execute(text(statement), bucket)
+        source = _FROM_RECORDS if finer is None else _FROM_FINER.format(finer=finer.table)
+        for bucket in buckets:
+            await connection.execute(text(_LOCK.format(table=tier.table)), bucket)
+        for bucket in buckets:
+            found = (await connection.execute(text(source), bucket)).mappings().one()
+            change = _SET if found["count"] else _DROP
+            await connection.execute(text(change.format(table=tier.table)), {**bucket, **found})
         finer = tier

@@ -1,0 +1,72 @@
+"""The arithmetic of the ledger, without a database."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telltale_shared.store.ledger import Account, Numbers, Standing
+
+
+def numbers(first: int, last: int, confirmed: int = 0) -> Numbers:
+    return Numbers("p", "service", first, last, confirmed)
+
+
+@st.composite
+def deliveries_in_any_order(draw: st.DrawFn) -> list[Numbers]:
+    sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=12))
+    cut: list[Numbers] = []
+    for size in sizes:
+        first = cut[-1].last + 1 if cut else 1
+        cut.append(numbers(first, first + size - 1))
+    repeated = draw(st.lists(st.sampled_from(cut), max_size=12))
+    return draw(st.permutations([*cut, *repeated]))
+
+
+@given(deliveries_in_any_order())
+def test_every_number_is_settled_once_whatever_the_order(deliveries: list[Numbers]) -> None:
+    account = Account(1, 0, {})
+    new = [d for d in deliveries if account.claim(d) is Standing.NEW]
+    settled = sorted(n for d in new for n in range(d.first, d.last + 1))
+    assert settled == list(range(1, max(d.last for d in deliveries) + 1))
+    assert account.watermark == settled[-1]
+    assert account.above == {}
+    assert account.redelivered == sum(d.last - d.first + 1 for d in deliveries) - len(settled)
+
+
+@given(deliveries_in_any_order(), st.data())
+def test_what_is_settled_survives_being_written_and_read_between_any_two(
+    deliveries: list[Numbers], data: st.DataObject
+) -> None:
+    at_once = Account(1, 0, {})
+    kept = Account(1, 0, {})
+    for delivery in deliveries:
+        if data.draw(st.booleans()):
+            kept = Account(1, kept.watermark, dict(kept.above))
+        assert kept.claim(delivery) is at_once.claim(delivery)
+        assert (kept.watermark, kept.above) == (at_once.watermark, at_once.above)
+
+
+@given(deliveries_in_any_order(), st.integers(1, 60), st.integers(0, 4))
+def test_a_delivery_cut_differently_is_never_taken(deliveries: list[Numbers], first: int, more: int) -> None:
+    account = Account(1, 0, {})
+    for delivery in deliveries:
+        account.claim(delivery)
+    before = (account.watermark, dict(account.above), account.published)
+    last = account.watermark
+    if first <= last < first + more:
+        assert account.claim(numbers(first, first + more)) is Standing.OVERLAPPING
+        assert (account.watermark, account.above, account.published) == before
+
+
+def test_a_gap_below_what_was_confirmed_earlier_is_proven_missing() -> None:
+    account = Account(1, 0, {})
+    account.claim(numbers(1, 10))
+    account.claim(numbers(21, 30, confirmed=20))
+    assert account.watermark == 10
+    assert account.proven == 20
+    assert account.above == {21: 30}
+
+
+def test_what_a_delivery_says_of_itself_proves_nothing_about_itself() -> None:
+    account = Account(1, 0, {})
+    account.claim(numbers(5, 9, confirmed=100))
+    assert account.proven == 4
