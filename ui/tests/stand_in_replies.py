@@ -45,6 +45,7 @@ def ledger() -> dict[str, Any]:
         "dead": 3,
         "missing": 0,
         "repeated": 0,
+        "in_flight": 0,
         "dropped": 0,
         "last_seen_at": iso(now_us()),
     }
@@ -54,7 +55,10 @@ def ledger() -> dict[str, Any]:
 def status() -> dict[str, Any]:
     names = ["auth", "detector", "gateway", "generator", "query", "writer"]
     return {
-        "status": "ok",
+        "status": "degraded",
+        "reasons": ["detector detector-1 is degraded"],
+        "ledger": "345,678 published, 0 missing, 0 repeated",
+        "totals": None,
         "instances": [
             {
                 "service": name,
@@ -74,7 +78,17 @@ def status() -> dict[str, Any]:
             {"name": "events.store", "messages": 2, "consumers": 1},
             {"name": "readings.dead", "messages": 0, "consumers": 1},
         ],
-        "database": {"size_bytes": 48_000_000, "latency_ms": 0.6, "migration": "20261123_initial"},
+        "broker": {"reachable": True, "problem": None},
+        "database": {
+            "reachable": True,
+            "problem": None,
+            "version": "10.11.8",
+            "migration": "2026_11_23_initial",
+            "size_bytes": 48_000_000,
+            "latency_ms": 0.6,
+            "tables": [],
+        },
+        "lag": {"deliveries_waiting": 0, "readings_in_flight": 3, "newest_record_age_seconds": 0.8},
     }
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from telltale_ui import feedback, login
 from telltale_ui.api_client import ApiError
 
-_KINDS = {"spike": "Spike", "level_shift": "Level shift", "flatline": "Flatline"}
+_KINDS = {"spike": "Spike", "level_shift": "Level shift", "flatline": "Flatline", "out_of_range": "Out of range"}
 
 
 @st.dialog("Inject an anomaly", icon=":material/bolt:")

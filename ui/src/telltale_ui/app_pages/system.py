@@ -8,7 +8,6 @@ import streamlit as st
 from telltale_ui import feedback, login, tables, times
 from telltale_ui.paging import Pager
 
-SILENT_SECONDS = 20
 LEDGER_COLUMNS = {
     "producer": "Producer",
     "service": "Service",
@@ -18,10 +17,11 @@ LEDGER_COLUMNS = {
     "dead": "Dead letters",
     "missing": "Missing",
     "repeated": "Repeated",
+    "in_flight": "On their way",
     "dropped": "Dropped",
     "last_seen_at": "Last seen",
 }
-COUNTS = ("Published", "Confirmed", "Stored", "Dead letters", "Missing", "Repeated", "Dropped")
+COUNTS = ("Published", "Confirmed", "Stored", "Dead letters", "Missing", "Repeated", "On their way", "Dropped")
 DEAD_COLUMNS = {
     "at": "At",
     "reason": "Reason",
@@ -34,43 +34,48 @@ DEAD_COLUMNS = {
 
 def instance_row(instance: dict[str, Any], now: datetime) -> dict[str, Any]:
     """One running copy of a service, ready to be read."""
-    seen = times.parse(instance["seen_at"])
-    silent = (now - seen).total_seconds() > SILENT_SECONDS
-    troubles = [f"{name}: {state}" for name, state in (instance.get("dependencies") or {}).items() if state != "ok"]
-    health = "silent" if silent else instance["health"]
+    troubles = [f"{name}: {state}" for name, state in instance["dependencies"].items() if state != "ok"]
     return {
         "Service": instance["service"],
         "Instance": instance["instance"],
-        "Health": f"{health} ({', '.join(troubles)})" if troubles else health,
-        "Seen": f"{times.age(seen, now)} ago",
+        "Health": f"{instance['health']} ({', '.join(troubles)})" if troubles else instance["health"],
+        "Seen": f"{times.age(times.parse(instance['seen_at']), now)} ago",
         "Up for": times.age(times.parse(instance["started_at"]), now),
-        "Memory": tables.bytes_text(instance.get("memory_bytes")),
+        "Memory": tables.bytes_text(instance["memory_bytes"]),
         "Version": instance["version"],
-        "Figures": ", ".join(f"{name.replace('_', ' ')} {value:,.4g}" for name, value in figures(instance)),
+        "Figures": ", ".join(f"{name.replace('_', ' ')} {value:,.4g}" for name, value in instance["figures"].items()),
     }
 
 
-def figures(instance: dict[str, Any]) -> list[tuple[str, float]]:
-    """The numbers an instance reports about its work."""
-    return list((instance.get("figures") or {}).items())
-
-
-def verdict(totals: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    """All is well, or what is not, in one line."""
-    ledger = (
-        f"{totals.get('published', 0):,} published, {totals.get('stored', 0):,} stored, "
-        f"{totals.get('missing', 0):,} missing, {totals.get('repeated', 0):,} repeated, "
-        f"{totals.get('dead', 0):,} dead letters"
-    )
-    troubled = [f"{row['Instance']} is {row['Health']}" for row in rows if row["Health"] != "ok"]
-    if totals.get("missing"):
-        troubled.insert(0, f"{totals['missing']:,} readings are missing")
-    if troubled:
-        st.warning(
-            f"{ledger}.  \n" + "; ".join(troubled) + ".", title="Something needs a look", icon=":material/warning:"
-        )
+def verdict(status: dict[str, Any]) -> None:
+    """All is well, or what is not, and the ledger in one line."""
+    ledger = status["ledger"] or "The ledger cannot be read right now"
+    if status["status"] == "ok":
+        st.success(ledger, title="All is well", icon=":material/check_circle:")
     else:
-        st.success(f"{ledger}.", title="All is well", icon=":material/check_circle:")
+        reasons = "".join(f"\n- {one}" for one in status["reasons"])
+        st.warning(f"{ledger}\n{reasons}", title="Something needs a look", icon=":material/warning:")
+
+
+def show_database(database: dict[str, Any]) -> None:
+    """Size, latency and migration of the database."""
+    with st.container(horizontal=True):
+        st.metric("Size", tables.bytes_text(database["size_bytes"]), border=True)
+        st.metric("Answers in", tables.milliseconds_text(database["latency_ms"]), border=True)
+    if not database["reachable"]:
+        st.error(database["problem"] or "It does not answer.", icon=":material/error:")
+    st.caption(f"MariaDB {database['version'] or 'unknown'}, migration {database['migration'] or 'unknown'}")
+
+
+def show_queues(status: dict[str, Any]) -> None:
+    """What waits in the broker, and how far the store is behind."""
+    columns = {"name": "Queue", "messages": "Waiting", "consumers": "Consumers"}
+    st.dataframe(tables.frame(status["queues"], columns), key="queues", hide_index=True, alt="Queues of the broker")
+    if not status["broker"]["reachable"]:
+        st.error(status["broker"]["problem"] or "The broker does not answer.", icon=":material/error:")
+    behind = status["lag"]["newest_record_age_seconds"]
+    if behind is not None:
+        st.caption(f"The newest record was measured {behind:,.1f} s ago.")
 
 
 @st.fragment(run_every="5s")
@@ -80,9 +85,9 @@ def overview() -> None:
         api = login.api()
         status, ledger = api.status(), api.ledger()
         now = datetime.now(UTC)
-        instances = sorted(status.get("instances", []), key=lambda one: (one["service"], one["instance"]))
+        instances = sorted(status["instances"], key=lambda one: (one["service"], one["instance"]))
         rows = [instance_row(one, now) for one in instances]
-        verdict(ledger["totals"], rows)
+        verdict(status)
 
         st.subheader("Instances")
         if rows:
@@ -93,22 +98,10 @@ def overview() -> None:
         left, right = st.columns(2)
         with left:
             st.subheader("Queues")
-            st.dataframe(
-                tables.frame(
-                    status.get("queues", []), {"name": "Queue", "messages": "Waiting", "consumers": "Consumers"}
-                ),
-                key="queues",
-                hide_index=True,
-                placeholder="",
-                alt="Queues of the broker",
-            )
+            show_queues(status)
         with right:
             st.subheader("Database")
-            database = status.get("database") or {}
-            with st.container(horizontal=True):
-                st.metric("Size", tables.bytes_text(database.get("size_bytes")), border=True)
-                st.metric("Answers in", tables.milliseconds_text(database.get("latency_ms")), border=True)
-            st.caption(f"Migration {database.get('migration') or 'unknown'}")
+            show_database(status["database"])
 
         st.subheader("Ledger")
         st.caption(

@@ -21,6 +21,7 @@ const PANELS_SHOWN = 24;
 const STALE_SECONDS = 5;
 const STALE_INTERVALS = 3;
 const SKELETONS = 4;
+const SHORTEST_RANGE_SECONDS = 60;
 const now = (): number => (performance.timeOrigin + performance.now()) / 1000;
 
 let instances = 0;
@@ -276,7 +277,7 @@ export class LiveScreen {
   private draw(): void {
     this.drawing = false;
     const to = this.isHeld ? this.frozenTo : now();
-    const [from, until] = this.zoom ?? [to - this.settings.minutes * 60, to];
+    const [from, until] = this.zoom ?? [this.beginning(to), to];
     for (const panel of this.panels.values()) panel.draw(from, until);
     for (const tile of this.tiles.values()) tile.update();
     if (this.anomaliesChanged) {
@@ -288,6 +289,12 @@ export class LiveScreen {
     this.unpainted = [];
     // A held chart does not paint what arrives, so there is nothing to time.
     if (measured.length > 0 && !this.isHeld) setTimeout(() => this.timePaint(measured), 0);
+  }
+
+  /** The range begins with the oldest reading when there is less than was asked for: no chart is mostly empty. */
+  private beginning(to: number): number {
+    const asked = to - this.settings.minutes * 60;
+    return Math.max(asked, Math.min(this.model.oldest ?? asked, to - SHORTEST_RANGE_SECONDS));
   }
 
   /** Runs after the browser has painted the frame that shows these readings. */

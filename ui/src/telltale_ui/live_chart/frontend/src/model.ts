@@ -72,6 +72,12 @@ export class Model {
     return newest;
   }
 
+  /** Instant of the oldest reading held, null without one. */
+  get oldest(): number | null {
+    const firsts = [...this.held.values()].filter((one) => one.samples.length > 0).map((one) => one.samples.time(0));
+    return firsts.length > 0 ? Math.min(...firsts) : null;
+  }
+
   /** The shortest usual pause between readings of a series, in seconds; 1 while unknown. */
   get usualInterval(): number {
     const known = [...this.held.values()].map((one) => one.samples.usualInterval).filter((one) => one !== null);
