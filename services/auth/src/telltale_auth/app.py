@@ -13,6 +13,7 @@ from telltale_auth import __version__
 from telltale_auth.accounts import endpoints as accounts
 from telltale_auth.accounts.service import AccountService
 from telltale_auth.audit import endpoints as audit
+from telltale_auth.body_limit import BodyLimit
 from telltale_auth.demo import settle_demo_accounts
 from telltale_auth.passwords import Passwords
 from telltale_auth.schema import SCHEMA_VERSION
@@ -68,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
                 yield
 
     app = service_app("auth", version=__version__, settings=settings, health=health, lifespan=lifespan)
-    app.max_body_size = BODY_LIMIT
+    app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
     app.add_exception_handler(DBAPIError, _on_database_error)
     app.add_exception_handler(PoolTimeout, _on_database_error)
     errors: dict[int | str, dict[str, Any]] = {
