@@ -98,7 +98,12 @@ SERVICES = (
         "generator-host",
         "telltale_generator",
         "services/generator",
-        {"GENERATOR_PORT": "{generator-host}", "GENERATOR_SPOOL_DIR": "{data}", "GENERATOR_SOURCE": "host"},
+        {
+            "GENERATOR_PORT": "{generator-host}",
+            "GENERATOR_SPOOL_DIR": "{data}",
+            "GENERATOR_NAME": "generator-host",
+            "GENERATOR_SOURCE": "host",
+        },
         secrets="generator",
     ),
     Process("ui", "telltale_ui", "ui", {"UI_PORT": "{ui}", "GATEWAY_PORT": "{gateway}"}, ready="/_stcore/health"),
