@@ -75,6 +75,7 @@ class TokenVerifier:
         self._http = http
         self._keys: dict[str, Any] = {}
         self._fetched_at = float("-inf")
+        self._reachable = True
         self._lock = asyncio.Lock()
         self._verified: OrderedDict[tuple[str, str], Principal] = OrderedDict()
 
@@ -130,11 +131,13 @@ class TokenVerifier:
             try:
                 keys = await self._fetch()
             except (httpx.HTTPError, ValueError, KeyError, jwt.PyJWTError) as error:
-                log.warning("signing keys not fetched", url=self._url, error=repr(error))
+                if self._reachable:
+                    log.warning("signing keys not fetched", url=self._url, error=repr(error))
+                self._reachable = False
                 if not self._keys:
                     raise KeysUnavailable(f"auth does not answer at {self._url}") from error
             else:
-                self._keys = keys
+                self._keys, self._reachable = keys, True
             self._fetched_at = time.monotonic()
 
     async def _fetch(self) -> dict[str, Any]:
