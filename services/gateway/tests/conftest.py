@@ -16,8 +16,8 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 from starlette.types import ASGIApp
-from telltale_gateway.protocol import StreamProtocol
 
+from telltale_gateway.protocol import StreamProtocol
 from telltale_shared.security import ALGORITHM, AUDIENCE, ISSUER
 
 
