@@ -57,7 +57,7 @@ def test_a_spike_gives_one_alarm_at_its_reading(height: float) -> None:
     assert not anomaly.expected_low <= anomaly.value <= anomaly.expected_high
 
 
-@pytest.mark.parametrize(("height", "delay"), [(2.0, 60), (4.0, 30), (12.0, 0), (-15.0, 0)])
+@pytest.mark.parametrize(("height", "delay"), [(2.0, 60), (4.0, 30), (9.0, 0), (-9.0, 0)])
 def test_a_level_shift_gives_one_alarm(height: float, delay: int) -> None:
     value = noise(2_000)
     value[1_000:] += height
@@ -74,11 +74,11 @@ def test_a_value_that_stands_still_gives_one_alarm() -> None:
     assert at <= 1_025
 
 
-def test_far_beyond_everything_seen_is_out_of_range() -> None:
+def test_far_beyond_everything_seen_is_out_of_range_at_once() -> None:
     value = noise(500)
-    value[-2] = 500.0
+    value[-1] = 500.0
     ((at, kind),) = found(run(value))
-    assert (at, kind) == (498, Kind.OUT_OF_RANGE)
+    assert (at, kind) == (499, Kind.OUT_OF_RANGE)
 
 
 def test_a_burst_gives_one_alarm() -> None:
@@ -117,7 +117,7 @@ def test_the_season_is_expected_after_it_has_been_seen() -> None:
 def test_each_kind_is_told_in_one_sentence_with_its_figures() -> None:
     value = np.random.default_rng(1).normal(20.0, 1.0, 4_000)
     value[500] += 9
-    value[1_000:] += 12
+    value[1_000:] += 10
     value[2_000:2_100] = value[2_000]
     value[2_500] = 500
     value[3_000:] += 3
@@ -158,12 +158,13 @@ def test_ordinary_characters_give_no_alarm_after_the_first(value: Floats) -> Non
 
 def test_a_habitual_jumper_falls_silent() -> None:
     rng = np.random.default_rng(7)
-    value = np.where(np.arange(20_000) // 300 % 2, 50.0, 5.0) + rng.normal(0, 1, 20_000)
+    value = np.where(np.arange(9_000) // 100 % 2, 50.0, 5.0) + rng.normal(0, 1, 9_000)
     alarms = [at for at, _ in found(run(value))]
-    assert len([at for at in alarms if at > 10_000]) <= len([at for at in alarms if at <= 10_000])
+    late = [at for at in alarms if at > 4_500]
+    assert len(late) <= 15  # of 45 jumps
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.floats(-1e300, 1e300), st.integers(1, 300))
 def test_a_constant_never_alarms(value: float, size: int) -> None:
     scores = run(np.full(size, value))
@@ -198,7 +199,7 @@ def test_irregular_sampling_gives_no_alarm() -> None:
 # Laws
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_the_cut_into_batches_changes_nothing(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 1_000)))
@@ -223,7 +224,7 @@ def test_the_cut_into_batches_changes_nothing(data: st.DataObject) -> None:
     assert np.array_equal(whole.table.profile, cut.table.profile, equal_nan=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(arrays(np.float64, 200, elements=st.integers(-50, 50).map(float)), st.integers(-20, 20))
 def test_the_unit_of_measurement_changes_nothing(value: Floats, exponent: int) -> None:
     scale = 2.0**exponent
@@ -233,7 +234,7 @@ def test_the_unit_of_measurement_changes_nothing(value: Floats, exponent: int) -
     assert np.array_equal(plain.expected_low * scale, scaled.expected_low)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1_000), st.floats(-1e4, 1e4))
 def test_the_zero_of_the_scale_changes_nothing(seed: int, offset: float) -> None:
     value = np.random.default_rng(seed).normal(0, 1, 300)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -128,7 +128,7 @@ async def test_a_spike_reaches_the_database_and_the_screens(
         assert anomaly.observed_at == batches[150].observed_at[0]
         assert anomaly.value == batches[150].value[0]
         assert "°C" in anomaly.explanation
-        await eventually(partial(ready, free_port), 10)
+        await until(partial(ready, free_port))
         assert await metric(free_port, "telltale_detector_readings_scored_total") == 200
     screen.cancel()
     with suppress(asyncio.CancelledError):
@@ -153,7 +153,7 @@ async def test_after_kill_9_every_reading_is_scored_and_anomalies_have_the_same_
         await publish(access, batches[200:])
         async with service(access, tmp_path, free_port) as process:
             await eventually(lambda: len({one.observed_at for one in anomalies(events)}) == 2, 20)
-            await eventually(partial(all_scored, free_port, int(kept.table.take(np.array([0])).count[0]), 400), 10)
+            await until(partial(all_scored, free_port, int(kept.table.take(np.array([0])).count[0]), 400))
             process.terminate()
             await process.wait()
         last = load(checkpoint_file, capacity_limit=100)
@@ -214,6 +214,10 @@ async def metric(port: int, name: str) -> float:
         except httpx.TransportError:
             return -1.0
     return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name} ")), -1.0)
+
+
+async def until(look: Callable[[], Coroutine[object, object, bool]]) -> None:
+    await eventually(look, 10)
 
 
 async def all_scored(port: int, before: int, total: int) -> bool:

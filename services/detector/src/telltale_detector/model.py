@@ -129,6 +129,8 @@ class Model:
         # Half the limit keeps a run going: the levels already move towards it, and its readings are as noisy as others.
         follows = (z > 0.5 * limit) & (c.run > 0) & (side == c.run_side)
         unusual = (z > limit) | beyond | follows
+        # The last value speaks for a series that wanders: what it says again after a jump is the level from now on.
+        believed = (c.run > 0) & ~unusual & (best == LAST)
         c.run[:] = np.where(unusual, np.where(follows, c.run + 1.0, 1.0), 0.0)
         c.run_sum[:] = np.where(follows, c.run_sum, 0.0) + v
         c.run_side[:] = side
@@ -145,15 +147,17 @@ class Model:
             found.append(self._held(rows[i], c, i, stayed=bool(stays[i] or not came_back)))
             c.held_at[i] = 0.0
         if jumps.any():
-            _hold(c, jumps, (t, v, z, low, high, c.low, c.high, beyond.astype(np.float64)))
+            for i in np.flatnonzero(jumps & beyond).tolist():
+                found.append(self._out_of_range(rows[i], c, i, t[i], v[i], z[i], low[i], high[i]))
+            _hold(c, jumps & ~beyond, (t, v, z, low, high))
         for i in np.flatnonzero(flat).tolist():
             found.append(self._flatline(rows[i], c, i, t[i], v[i], low[i], high[i]))
 
         frozen = stuck & (c.count >= tuning.warm_up)
         _learn_tail(c.tail[JUMP], z, (c.open == 0) & ~frozen, jumps, tuning.tail_step, tuning)
         c.open[jumps | flat] = 1.0
-        self._learn_levels(c, v, prediction, ~(stays | (c.count < tuning.learn)), frozen)
-        anew = stays | (after_gap & unusual)
+        self._learn_levels(c, v, prediction, c.count >= tuning.learn, frozen)
+        anew = stays | believed | (after_gap & unusual)
         if anew.any():
             _set_anew(c, anew, np.where(stays, c.run_sum / np.maximum(c.run, 1.0), v), prediction, v)
         shifted = self._shift(c, armed & ~jumps & ~flat & ~frozen, places, rows, t, v, scores)
@@ -230,9 +234,6 @@ class Model:
             kind = Kind.LEVEL_SHIFT
             after = float(c.run_sum[i] / max(c.run[i], 1.0))
             text = explain.jump(series.unit, low / 2 + high / 2, after, at, score, SCORE_MAX)
-        elif c.held_beyond[i]:
-            kind = Kind.OUT_OF_RANGE
-            text = explain.out_of_range(series.unit, value, float(c.held_lowest[i]), float(c.held_highest[i]))
         else:
             kind = Kind.SPIKE
             text = explain.spike(series.unit, value, low, high, score, SCORE_MAX)
@@ -251,6 +252,13 @@ class Model:
         score = min(SCORE_MAX, self.tuning.threshold * float((c.same[i] + 1.0) / c.same_limit[i]))
         text = explain.flatline(series.unit, float(v), float(c.same[i] + 1.0), float(c.same_since[i]), float(t))
         return Anomaly(series, int(t), float(v), score, float(low), float(high), Kind.FLATLINE, text)
+
+    def _out_of_range(
+        self, row: np.int64, c: Columns, i: int, t: float, v: float, z: float, low: float, high: float
+    ) -> Anomaly:
+        series = self.table.series[row]
+        text = explain.out_of_range(series.unit, float(v), float(c.low[i]), float(c.high[i]))
+        return Anomaly(series, int(t), float(v), float(z), float(low), float(high), Kind.OUT_OF_RANGE, text)
 
 
 def _rounds(rows: Integers) -> list[Integers]:
@@ -292,9 +300,6 @@ def _hold(c: Columns, where: Mask, values: tuple[Floats, ...]) -> None:
         c.held_score,
         c.held_low,
         c.held_high,
-        c.held_lowest,
-        c.held_highest,
-        c.held_beyond,
     )
     for column, value in zip(held, values, strict=True):
         column[where] = value[where]
@@ -341,7 +346,8 @@ def _set_anew(c: Columns, where: Mask, level: Floats, prediction: Floats, v: Flo
 
 
 def _widen_range(c: Columns, v: Floats, margin: Floats, tuning: Tuning) -> None:
-    """Takes ``v`` into the range seen; one wild reading widens it by no more than the margin."""
-    free = (margin == 0) | (c.count < tuning.warm_up)
-    c.low[:] = np.minimum(c.low, np.where(free, v, np.maximum(v, c.low - margin)))
-    c.high[:] = np.maximum(c.high, np.where(free, v, np.minimum(v, c.high + margin)))
+    """Takes ``v`` into the range seen, by no more than the margin and not while an event lasts: that was no usual range."""
+    learning = c.count < tuning.warm_up
+    reach = np.where(learning | (margin == 0), np.inf, np.where(c.open > 0, 0.0, margin))
+    c.low[:] = np.minimum(c.low, np.maximum(v, c.low - reach))
+    c.high[:] = np.maximum(c.high, np.minimum(v, c.high + reach))

@@ -65,10 +65,6 @@ class Columns:
     held_score: Floats
     held_low: Floats
     held_high: Floats
-    held_lowest: Floats
-    held_highest: Floats
-    held_beyond: Floats
-    """1 when it lay clearly beyond everything seen, which was from `held_lowest` to `held_highest`."""
     bucket: Floats
     """Number of the half hour since 1970 that is being averaged; 0 for none."""
     bucket_mean: Floats

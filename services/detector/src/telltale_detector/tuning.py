@@ -33,8 +33,8 @@ class Tuning:
     """Relative step by which the tail is learned: calm, and settled within a few thousand readings."""
     tail_step_shift: float = 0.002
     """Likewise for the shift test: its excursions last for tens of readings, each of which teaches that much less."""
-    tail_step_alarm: float = 0.15
-    """Step after an alarm: a series that jumps every minute stops being news, and is again within 1,500 readings."""
+    tail_step_alarm: float = 0.1
+    """Step after an alarm: a series that jumps every minute stops being news, and is again within 1,000 readings."""
     young: float = 10.0
     """Thresholds are 1 + young/age times higher while levels are new."""
     young_shift: float = 100.0
@@ -59,7 +59,7 @@ class Tuning:
     """… and so many times longer than any run of equal readings before it."""
     stuck_moves: int = 20
     """Only a series that has moved so often can be stuck."""
-    stuck_patience: float = 1.25
+    stuck_patience: float = 1.1
     """After a flatline the next must be so much longer, so that a sticky sensor falls silent."""
 
     range_margin: float = 1.0
