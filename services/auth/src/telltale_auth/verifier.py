@@ -21,6 +21,8 @@ class AccountVerifier(TokenVerifier):
     async def verify(self, token: str, *, kind: str = "access") -> Principal:
         """The principal of ``token``, if its account is active and has not changed since."""
         principal = await super().verify(token, kind=kind)
+        if not principal.user_id.isdecimal():
+            raise InvalidToken("its subject is no account")
         async with self._engine.connect() as connection:
             account = await repository.by_id(connection, int(principal.user_id))
         if account is None or not account.is_active or account.token_version != principal.token_version:
