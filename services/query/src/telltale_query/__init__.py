@@ -1,0 +1,3 @@
+"""The REST interface over what Telltale has stored."""
+
+__version__ = "0.1.0"

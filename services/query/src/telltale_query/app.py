@@ -1,0 +1,89 @@
+"""The composition root: what query is made of."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from telltale_query import __version__
+from telltale_query.ledger.endpoints import router as ledger
+from telltale_query.records.endpoints import router as records
+from telltale_query.series.endpoints import router as series
+from telltale_query.settings import Settings
+from telltale_query.system.endpoints import router as system
+from telltale_query.system.service import StatusReporter
+from telltale_shared.broker import BrokerAddress, Publisher
+from telltale_shared.broker.inspection import QueueInspector
+from telltale_shared.database import create_engine, database_problem, error_number, wait_for_schema
+from telltale_shared.errors import Unavailable, problem_response
+from telltale_shared.health import Health
+from telltale_shared.lifecycle import background, service_app
+from telltale_shared.security import TokenVerifier
+from telltale_shared.store.schema import SCHEMA_VERSION
+from telltale_shared.system_events import SystemEvents
+from telltale_shared.topology import topology
+
+log = structlog.get_logger("telltale.query")
+
+API = "/api/v1"
+RETRY_AFTER_SECONDS = 3
+STATEMENT_TIMEOUT = 1969
+"""MariaDB: the statement ran longer than it may."""
+
+
+def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> FastAPI:
+    """The application.
+
+    Args:
+        settings: where everything is.
+        verifier: of access tokens; the default asks auth for its keys.
+    """
+    engine = create_engine(
+        settings.database_url,
+        settings.database_password.get_secret_value(),
+        pool_size=settings.database_connections,
+        statement_timeout=settings.statement_timeout,
+    )
+    address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
+    topo = topology(settings.store_partitions)
+    verifier = verifier or TokenVerifier(settings.auth_url)
+    health = Health({"database": lambda: database_problem(engine), "keys": verifier.problem})
+    publisher = Publisher(address, topo, name="query events")
+    inspector = QueueInspector(address, topo, name="query inspector")
+    # Everything that is read comes from the database: without the broker, query goes on and only says so.
+    health.add("broker", lambda: publisher.problem, needed=False)
+    events = SystemEvents(publisher, health, service="query", version=__version__)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(engine.dispose)
+            await wait_for_schema(engine, SCHEMA_VERSION)
+            await stack.enter_async_context(publisher)
+            await stack.enter_async_context(inspector)
+            await stack.enter_async_context(background({"system events": events.run}))
+            yield
+
+    app = service_app("query", version=__version__, settings=settings, health=health, lifespan=lifespan)
+    app.state.engine = engine
+    app.state.verifier = verifier
+    app.state.status = StatusReporter(engine, inspector, topo)
+    for failure in (DBAPIError, PoolTimeout, OSError):
+        app.add_exception_handler(failure, _on_database_failure)
+    for router in (series, records, ledger, system):
+        app.include_router(router, prefix=API)
+    return app
+
+
+async def _on_database_failure(request: Request, error: Exception) -> Response:
+    number = error_number(error)
+    if number == STATEMENT_TIMEOUT:
+        log.warning("statement took too long", path=request.url.path, query=request.url.query)
+        detail = "the database needed too long for this: choose a shorter range or fewer series"
+    else:
+        log.error("database failed", path=request.url.path, error_number=number, error=str(error)[:500])
+        detail = "the database does not answer right now: try again in a moment"
+    return problem_response(request, Unavailable(detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}))

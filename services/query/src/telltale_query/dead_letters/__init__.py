@@ -1,0 +1,1 @@
+"""Dead letters: what could not be stored, with the reason."""

@@ -1,0 +1,51 @@
+"""The query parameters that several lists share. An unknown one is an error: no filter is lost to a typo."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from telltale_query.instants import Instant
+from telltale_query.paging import DEFAULT_LIMIT, PAGE_LIMIT
+
+NAMES_MAX = 200
+
+Names = Annotated[list[str], Field(max_length=NAMES_MAX)]
+
+
+class PageQuery(BaseModel):
+    """Which page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=PAGE_LIMIT, description="Items on a page.")
+    cursor: str | None = Field(None, max_length=1_000, description="`next_cursor` of the page before.")
+
+
+class SeriesQuery(BaseModel):
+    """Which series."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Names = Field([], description="Only these sources; repeat it for several.")
+    category: Names = Field([], description="Only these categories; repeat it for several.")
+
+
+class RangeQuery(BaseModel):
+    """Which half-open range of time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: Instant | None = Field(None, alias="from", description="From this instant on.")
+    end: Instant | None = Field(None, alias="to", description="Before this instant.")
+
+
+class ReadingQuery(SeriesQuery, RangeQuery):
+    """Which readings: the filters that records, export and analytics share."""
+
+    min_value: float | None = Field(None, allow_inf_nan=False, description="Only values of at least this.")
+    max_value: float | None = Field(None, allow_inf_nan=False, description="Only values of at most this.")
+    anomalous: bool | None = Field(
+        None,
+        description="`true`: only readings that a detector holds to be unusual and that nobody dismissed; "
+        "`false`: only the others.",
+    )

@@ -1,0 +1,1 @@
+"""The ledger: the proof that nothing was lost."""

@@ -1,0 +1,1 @@
+"""Records: stored readings, filtered, sorted and paged; created, edited and deleted one by one."""

@@ -1,0 +1,102 @@
+"""``GET/POST /records`` and ``GET/PATCH/DELETE /records/{id}``."""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from telltale_query.connections import Engine, Reading
+from telltale_query.paging import Page
+from telltale_query.principals import actor_of
+from telltale_query.records import service
+from telltale_query.records.repository import Revision
+from telltale_query.records.schemas import NewRecord, Record, RecordChange, RecordQuery
+from telltale_query.replies import reply
+from telltale_shared.errors import FieldError, InvalidRequest, ProblemDetails
+from telltale_shared.security import User, Viewer
+
+router = APIRouter(tags=["records"])
+
+Responses = dict[int | str, dict[str, Any]]
+
+MISSING: Responses = {404: {"model": ProblemDetails, "description": "There is no such record."}}
+CHANGED: Responses = {
+    412: {"model": ProblemDetails, "description": "Somebody changed it meanwhile; `detail` says who and when."}
+}
+EXISTS: Responses = {409: {"model": ProblemDetails, "description": "The series has a record at this instant."}}
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description='The `ETag` under which the record was read, as `"0"`. Without it, or with `*`, the change is made '
+        "whatever the record is by now.",
+    ),
+]
+
+_ETAG = re.compile(r'(?:W/)?"(\d{1,9})"', re.ASCII)
+
+
+def _expected_revision(if_match: str | None) -> int | None:
+    if if_match is None or if_match.strip() == "*":
+        return None
+    match = _ETAG.fullmatch(if_match.strip())
+    if match is None:
+        message = 'must be one ETag of a record, like "0", or *'
+        raise InvalidRequest(f"If-Match {message}", errors=[FieldError(field="If-Match", message=message)])
+    return int(match[1])
+
+
+def _reply(record: Record, revision: Revision, *, status: int = 200) -> Response:
+    return reply(record, status=status, headers={"ETag": f'"{revision.number}"'})
+
+
+@router.get("/records", summary="List records", response_model=Page[Record])
+async def list_records(_: Viewer, connection: Reading, query: Annotated[RecordQuery, Query()]) -> Response:
+    """Filtered, sorted and paged.
+
+    The total is exact with any filter by source, category and time. With other filters records are counted up to
+    10,000; beyond that `total_is_exact` is false. A list by value may look at 2,000,000 records at most.
+    """
+    fetched, total = await service.list_records(connection, query)
+    page = Page.cut(fetched, query.limit, total, lambda record: service.position_of(query, record))
+    return reply(page)
+
+
+@router.post("/records", summary="Store a reading by hand", status_code=201, response_model=Record, responses=EXISTS)
+async def create_record(principal: User, engine: Engine, request: Request, new: NewRecord) -> Response:
+    """By the rules that hold for every reading. A series that does not exist is created."""
+    record, revision = await service.create_record(engine, actor_of(principal, request), new)
+    return _reply(record, revision, status=201)
+
+
+@router.get("/records/{record_id}", summary="One record", response_model=Record, responses=MISSING)
+async def get_record(_: Viewer, connection: Reading, record_id: str) -> Response:
+    """With its revision as `ETag`."""
+    record, revision = await service.get_record(connection, record_id)
+    return _reply(record, revision)
+
+
+@router.patch(
+    "/records/{record_id}", summary="Change a record", response_model=Record, responses={**MISSING, **CHANGED}
+)
+async def change_record(
+    principal: User, engine: Engine, request: Request, record_id: str, change: RecordChange, if_match: IfMatch = None
+) -> Response:
+    """Value, note or both; analytics follow at once."""
+    expected = _expected_revision(if_match)
+    record, revision = await service.change_record(engine, actor_of(principal, request), record_id, change, expected)
+    return _reply(record, revision)
+
+
+@router.delete(
+    "/records/{record_id}", summary="Delete a record", status_code=204, response_model=None,
+    responses={**MISSING, **CHANGED},
+)  # fmt: skip
+async def delete_record(
+    principal: User, engine: Engine, request: Request, record_id: str, if_match: IfMatch = None
+) -> Response:
+    """For good, with what detectors said of it; the audit trail keeps its value."""
+    expected = _expected_revision(if_match)
+    await service.delete_record(engine, actor_of(principal, request), record_id, expected)
+    return Response(status_code=204)

@@ -1,0 +1,213 @@
+"""What is decided about records: how far a list is counted and sorted, and what a person may store and change."""
+
+import time
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from telltale_query.aggregates import aggregate_by_series
+from telltale_query.instants import outside
+from telltale_query.paging import Total, bad_cursor, decode_cursor
+from telltale_query.records.repository import Position, Revision, count_up_to, read_page, read_record
+from telltale_query.records.schemas import NewRecord, Record, RecordChange, RecordKey, RecordQuery, key_of
+from telltale_query.selection import Selection, select_readings
+from telltale_shared.database import in_transaction
+from telltale_shared.errors import Conflict, FieldError, InvalidRequest, NotFound, PreconditionFailed
+from telltale_shared.instants import microseconds
+from telltale_shared.store import edits
+from telltale_shared.store.audit import Actor
+from telltale_shared.validation import Rejected, TimeBounds, check_series, check_time, check_value
+
+COUNTED_SINGLY = 10_000
+"""Records that are counted one by one at most, where rollups cannot answer."""
+SORTED_AT_MOST = 2_000_000
+"""Records that a list by value may have to look at."""
+
+_FIELDS = {"bad_source": "source", "bad_category": "category", "bad_unit": "unit"}
+
+
+async def list_records(connection: AsyncConnection, query: RecordQuery) -> tuple[list[Record], Total]:
+    """One page, with one record more when another page follows, and how many there are on all pages.
+
+    Raises:
+        InvalidRequest: a bad range or cursor, or too many records to sort by value.
+    """
+    after = decode_cursor(query.cursor, Position)
+    if after is not None and after.sort != query.sort:
+        raise bad_cursor()
+    selection = await select_readings(connection, query)
+    if query.sort.column == "value" and not selection.anomalous:
+        await _refuse_unbounded_sort(connection, selection)
+    found = await read_page(connection, selection, query.sort, after=after, limit=query.limit + 1)
+    return found, await _count(connection, selection)
+
+
+def position_of(query: RecordQuery, record: Record) -> Position:
+    """What the cursor after ``record`` holds."""
+    series_id, observed_at = _existing_key(record.id)
+    return Position(query.sort, series_id, observed_at, record.value)
+
+
+async def _refuse_unbounded_sort(connection: AsyncConnection, selection: Selection) -> None:
+    unfiltered = Selection(selection.series, selection.everything, selection.range)
+    count = await _counted_by_rollups(connection, unfiltered)
+    if count > SORTED_AT_MOST:
+        message = (
+            f"by value sorts at most {SORTED_AT_MOST:,} records and this range holds {count:,}: "
+            "choose a shorter range or fewer series"
+        )
+        raise InvalidRequest(f"sort {message}", errors=[FieldError(field="sort", message=message)])
+
+
+async def _count(connection: AsyncConnection, selection: Selection) -> Total:
+    if not selection.series:
+        return Total(0)
+    if selection.whole_buckets_count:
+        return Total(await _counted_by_rollups(connection, selection))
+    counted = await count_up_to(connection, selection, COUNTED_SINGLY + 1)
+    return Total(min(counted, COUNTED_SINGLY), exact=counted <= COUNTED_SINGLY)
+
+
+async def _counted_by_rollups(connection: AsyncConnection, selection: Selection) -> int:
+    return sum(one.count for one in (await aggregate_by_series(connection, selection)).values())
+
+
+def _existing_key(record_id: str) -> RecordKey:
+    key = key_of(record_id)
+    if key is None:
+        raise _no_record()
+    return key
+
+
+def _no_record() -> NotFound:
+    return NotFound("there is no such record: it may have been deleted")
+
+
+async def get_record(connection: AsyncConnection, record_id: str) -> tuple[Record, Revision]:
+    """One record and its revision.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = await read_record(connection, _existing_key(record_id))
+    if found is None:
+        raise _no_record()
+    return found
+
+
+def _refuse(rejected: Rejected | None, field: str) -> None:
+    if rejected is not None:
+        named = _FIELDS.get(rejected.reason, field)
+        raise InvalidRequest(f"check {named}", errors=[FieldError(field=named, message=rejected.detail)])
+
+
+async def create_record(engine: AsyncEngine, actor: Actor, new: NewRecord) -> tuple[Record, Revision]:
+    """Store a reading by hand, by the rules that hold for every reading.
+
+    Raises:
+        InvalidRequest: a field breaks a rule; the problem names it.
+        Conflict: the series has a record at this instant.
+    """
+    bounds = TimeBounds.around(time.time_ns() // 1_000)
+    _refuse(check_series(new.source, new.category, new.unit), "source")
+    _refuse(check_time(microseconds(new.observed_at), bounds), "observed_at")
+    _refuse(check_value(new.value), "value")
+
+    async def work(connection: AsyncConnection) -> tuple[Record, Revision] | None:
+        series_id = await edits.create_record(
+            connection,
+            actor,
+            source=new.source,
+            category=new.category,
+            unit=new.unit,
+            observed_at=new.observed_at,
+            values=edits.RecordValues(new.value, new.note),
+        )
+        return await read_record(connection, (series_id, new.observed_at))
+
+    try:
+        stored = await in_transaction(engine, work)
+    except edits.RecordExists as error:
+        raise Conflict(
+            f"{new.source} · {new.category} has a record at {new.observed_at.isoformat()}Z already: edit that one"
+        ) from error
+    except edits.UnitDiffers as error:
+        message = f"must be {error.args[0]!r}, as of all records of this series" if error.args[0] else (
+            "must be absent: the records of this series have none"
+        )  # fmt: skip
+        raise InvalidRequest(f"unit {message}", errors=[FieldError(field="unit", message=message)]) from error
+    except edits.OutsideHorizon as error:
+        message = "lies outside of the time for which records are kept"
+        raise InvalidRequest(
+            f"observed_at {message}", errors=[FieldError(field="observed_at", message=message)]
+        ) from error
+    if stored is None:
+        raise _no_record()
+    return stored
+
+
+async def change_record(
+    engine: AsyncEngine, actor: Actor, record_id: str, change: RecordChange, expected_revision: int | None
+) -> tuple[Record, Revision]:
+    """Change value, note or both.
+
+    Raises:
+        NotFound: there is no such record.
+        PreconditionFailed: somebody changed it since ``expected_revision``; the problem says who and when.
+        InvalidRequest: the value breaks a rule.
+    """
+    series_id, observed_at = _existing_key(record_id)
+    if change.value is not None:
+        _refuse(check_value(change.value), "value")
+
+    async def work(connection: AsyncConnection) -> tuple[Record, Revision] | None:
+        await edits.edit_record(
+            connection,
+            actor,
+            series_id,
+            observed_at,
+            expected_revision=expected_revision,
+            value=change.value,
+            change_note="note" in change.model_fields_set,
+            note=change.note,
+        )
+        return await read_record(connection, (series_id, observed_at))
+
+    try:
+        changed = await in_transaction(engine, work)
+    except edits.RecordMissing as error:
+        raise _no_record() from error
+    except edits.RevisionDiffers as error:
+        raise _changed_meanwhile(error) from error
+    if changed is None:
+        raise _no_record()
+    return changed
+
+
+async def delete_record(engine: AsyncEngine, actor: Actor, record_id: str, expected_revision: int | None) -> None:
+    """Delete a record.
+
+    Raises:
+        NotFound: there is no such record.
+        PreconditionFailed: somebody changed it since ``expected_revision``; the problem says who and when.
+    """
+    series_id, observed_at = _existing_key(record_id)
+
+    async def work(connection: AsyncConnection) -> None:
+        await edits.delete_record(connection, actor, series_id, observed_at, expected_revision=expected_revision)
+
+    try:
+        await in_transaction(engine, work)
+    except edits.RecordMissing as error:
+        raise _no_record() from error
+    except edits.RevisionDiffers as error:
+        raise _changed_meanwhile(error) from error
+
+
+def _changed_meanwhile(error: edits.RevisionDiffers) -> PreconditionFailed:
+    if error.revision == 0:
+        return PreconditionFailed("nobody has changed this record: read it again and use the ETag that it has now")
+    at = outside(error.edited_at).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return PreconditionFailed(
+        f"{error.edited_by} changed this record at {at}: read it again, then decide",
+        headers={"ETag": f'"{error.revision}"'},
+    )

@@ -1,0 +1,136 @@
+"""Which readings a request is about: its filters, resolved to series and a range of time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, FromClause, Table, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from telltale_query.filters import RangeQuery, ReadingQuery, SeriesQuery
+from telltale_query.instants import FAR_FUTURE
+from telltale_shared.errors import FieldError, InvalidRequest
+from telltale_shared.instants import EPOCH
+from telltale_shared.store.schema import anomalies, records, series
+from telltale_shared.store.series import Series
+
+Conditions = list[ColumnElement[bool]]
+
+NOT_DISMISSED = or_(anomalies.c.verdict.is_(None), anomalies.c.verdict != "dismissed")
+
+
+@dataclass(frozen=True)
+class Range:
+    """A half-open range of naive UTC instants; without bounds it holds every record there can be."""
+
+    start: datetime = EPOCH
+    end: datetime = FAR_FUTURE
+
+    @classmethod
+    def of(cls, query: RangeQuery) -> "Range":
+        """The range that ``query`` asks for.
+
+        Raises:
+            InvalidRequest: it ends before it starts.
+        """
+        made = cls(query.start or EPOCH, query.end or FAR_FUTURE)
+        if made.end <= made.start:
+            message = "must lie after `from`"
+            raise InvalidRequest(f"to {message}", errors=[FieldError(field="to", message=message)])
+        return made
+
+    def holds(self, column: ColumnElement[datetime]) -> Conditions:
+        """That ``column`` lies in the range; a bound that says nothing is left out."""
+        conditions: Conditions = []
+        if self.start > EPOCH:
+            conditions.append(column >= self.start)
+        if self.end < FAR_FUTURE:
+            conditions.append(column < self.end)
+        return conditions
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The readings that a request is about."""
+
+    series: tuple[Series, ...]
+    """Those chosen, by source and category."""
+    everything: bool
+    """Whether no series is left out."""
+    range: Range
+    min_value: float | None = None
+    max_value: float | None = None
+    anomalous: bool | None = None
+
+    @property
+    def whole_buckets_count(self) -> bool:
+        """Whether rollups can answer: no filter looks at single readings."""
+        return self.min_value is None and self.max_value is None and self.anomalous is None
+
+    def of_series(self, table: Table | FromClause) -> Conditions:
+        """That a row of ``table`` belongs to a chosen series."""
+        return [] if self.everything else [table.c.series_id.in_([one.id for one in self.series])]
+
+    def source(self) -> FromClause:
+        """What to select records from. Only anomalous ones are found through their anomalies, which are few."""
+        if not self.anomalous:
+            return records
+        unusual = (
+            select(anomalies.c.series_id, anomalies.c.observed_at)
+            .where(NOT_DISMISSED, *self.of_series(anomalies), *self.range.holds(anomalies.c.observed_at))
+            .distinct()
+            .subquery("unusual")
+        )
+        same = (records.c.series_id == unusual.c.series_id) & (records.c.observed_at == unusual.c.observed_at)
+        return unusual.join(records, same)
+
+    def of_values(self) -> Conditions:
+        """That a record passes the filters that look at single readings."""
+        conditions: Conditions = []
+        if self.min_value is not None:
+            conditions.append(records.c.value >= self.min_value)
+        if self.max_value is not None:
+            conditions.append(records.c.value <= self.max_value)
+        if self.anomalous is False:
+            judged = (anomalies.c.series_id == records.c.series_id) & (anomalies.c.observed_at == records.c.observed_at)
+            conditions.append(~exists(select(anomalies.c.id).where(judged, NOT_DISMISSED)))
+        return conditions
+
+    def conditions(self) -> Conditions:
+        """All that a record must be."""
+        return [*self.of_series(records), *self.range.holds(records.c.observed_at), *self.of_values()]
+
+
+_COLUMNS = (series.c.id, series.c.source, series.c.category, series.c.unit, series.c.origin)
+
+
+async def find_series(connection: AsyncConnection, query: SeriesQuery) -> tuple[Series, ...]:
+    """The series that ``query`` asks for, by source and category."""
+    statement = select(*_COLUMNS).order_by(series.c.source, series.c.category)
+    if query.source:
+        statement = statement.where(series.c.source.in_(query.source))
+    if query.category:
+        statement = statement.where(series.c.category.in_(query.category))
+    return tuple(Series(*row) for row in await connection.execute(statement))
+
+
+async def series_by_id(connection: AsyncConnection, ids: Iterable[int]) -> list[Series]:
+    """The series with these ids."""
+    statement = select(*_COLUMNS).where(series.c.id.in_(list(ids)))
+    return [Series(*row) for row in await connection.execute(statement)]
+
+
+async def select_readings(connection: AsyncConnection, query: ReadingQuery) -> Selection:
+    """The readings that ``query`` asks for.
+
+    Raises:
+        InvalidRequest: its range ends before it starts.
+    """
+    return Selection(
+        series=await find_series(connection, query),
+        everything=not query.source and not query.category,
+        range=Range.of(query),
+        min_value=query.min_value,
+        max_value=query.max_value,
+        anomalous=query.anomalous,
+    )

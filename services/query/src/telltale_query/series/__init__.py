@@ -1,0 +1,1 @@
+"""Series: what is measured, with the newest reading of each."""

@@ -1,0 +1,22 @@
+"""Settings of query, from the environment."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from telltale_shared.settings import BrokerSettings, VerifierSettings
+
+
+class Settings(BrokerSettings, VerifierSettings):
+    """Everything query can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="QUERY_")
+
+    port: int = Field(8000, ge=1, le=65_535)
+    database_url: str = Field(
+        "mariadb+asyncmy://telltale_query@127.0.0.1:3306/telltale", pattern=r"^mariadb\+asyncmy://"
+    )
+    database_password: SecretStr = SecretStr("")
+    database_connections: int = Field(10, ge=1, le=100)
+    """Connections to the database at most; requests beyond that wait for one."""
+    statement_timeout: float = Field(15, gt=0, le=300)
+    """Seconds after which the database ends a statement."""

@@ -1,0 +1,1 @@
+"""The system itself: status, logs and the audit trail."""

@@ -1,0 +1,156 @@
+"""Status, logs, the audit trail and the ledger."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from telltale_query.ledger.schemas import LedgerFigures
+from telltale_query.system.service import one_line
+from telltale_shared.contracts import Heartbeat, LogEvent
+from telltale_shared.instants import microseconds
+from telltale_shared.security import Role
+from telltale_shared.store.events import store_heartbeats, store_logs
+from telltale_shared.store.schema import SCHEMA_VERSION
+from telltale_shared.testing import eventually
+
+from .conftest import Api, now, rfc3339
+
+pytestmark = pytest.mark.anyio
+
+
+async def beat(api: Api, service: str, *, ago: float = 0, started: float = 3_600, **more: Any) -> None:
+    at = microseconds(now(seconds=ago))
+    heartbeat = Heartbeat(
+        service=service, instance=f"{service}@host:{int(started)}", version="0.1.0",
+        started_at=microseconds(now(seconds=started)), at=at, health=more.pop("health", "ok"), memory_bytes=50_000_000,
+        **more,
+    )  # fmt: skip
+    async with api.engine.begin() as connection:
+        await store_heartbeats(connection, [heartbeat])
+
+
+def reasons(found: Any) -> list[str]:
+    """Without the queue of heartbeats, which nothing consumes in these tests."""
+    return [reason for reason in found["reasons"] if "events.store" not in reason]
+
+
+async def test_all_is_well(api: Api) -> None:
+    await beat(api, "writer", figures={"readings_per_second": 8.0}, dependencies={"database": "ok"})
+
+    async def status() -> Any:
+        found = await api.get("/status", role=Role.VIEWER)
+        assert found["broker"]["reachable"]
+        return found
+
+    found = await eventually(status)
+    assert reasons(found) == []
+    assert found["status"] == ("degraded" if found["reasons"] else "ok")
+    (writer,) = found["instances"]
+    assert writer["service"] == "writer"
+    assert writer["figures"] == {"readings_per_second": 8.0}
+    assert writer["dependencies"] == {"database": "ok"}
+    assert writer["age_seconds"] < 10
+    assert {queue["name"] for queue in found["queues"]} == {"readings.store.0", "events.store", "readings.dead", "live"}
+    assert found["database"]["migration"] == SCHEMA_VERSION
+    assert found["database"]["reachable"]
+    assert found["database"]["latency_ms"] > 0
+    assert found["database"]["size_bytes"] > 0
+    assert len(found["database"]["tables"]) == 8
+    assert found["lag"]["deliveries_waiting"] == 0
+    assert found["ledger"] == "0 published, 0 stored, 0 missing, 0 repeated, 0 dead, 0 in flight"
+
+
+async def test_status_names_what_is_wrong(api: Api) -> None:
+    await beat(api, "writer", ago=60)
+    await beat(api, "detector", health="degraded", dependencies={"broker": "cannot connect", "database": "ok"})
+    found = await api.get("/status")
+    assert found["status"] == "degraded"
+    degraded, silent, missing = reasons(found)
+    assert degraded == "detector@host:3600 is degraded (broker: cannot connect)"
+    assert silent.startswith("writer@host:3600 has been silent for 0:01:0")
+    assert missing == "no writer is running: readings wait in the broker"
+
+
+async def test_a_restart_supersedes_its_predecessor(api: Api) -> None:
+    await beat(api, "writer", ago=60)
+    await beat(api, "writer", started=30)
+    found = await api.get("/status")
+    assert [one["instance"] for one in found["instances"]] == ["writer@host:30"]
+    assert reasons(found) == []
+
+
+async def test_the_ledger_balances(api: Api) -> None:
+    # Settled: 1 to 10 and 13 to 16; confirmed before something settled: up to 14; so 11 and 12 are missing.
+    at = now()
+    await api.run(
+        "INSERT INTO producers (id, producer, service, published, confirmed, dropped, watermark, proven, stored,"
+        " repeated, dead, redelivered, first_seen_at, seen_at)"
+        " VALUES (1, 'gen-1', 'generator', 18, 15, 2, 10, 14, 11, 1, 2, 4, :at, :at),"
+        " (2, 'gen-2', 'generator', 3, 5, 0, 0, 0, 0, 0, 0, 0, :before, :before)",
+        {"at": at, "before": at - timedelta(minutes=1)},
+    )
+    await api.run("INSERT INTO deliveries (producer_id, first, last) VALUES (1, 13, 16)")
+    found = await api.get("/ledger", role=Role.VIEWER)
+    first, second = found["producers"]
+    assert first == {
+        "producer": "gen-1", "service": "generator", "closed": False, "last_seen_at": rfc3339(at), "published": 18,
+        "confirmed": 15, "stored": 11, "repeated": 1, "dead": 2, "missing": 2, "dropped": 2, "in_flight": 2,
+        "redelivered": 4,
+    }  # fmt: skip
+    assert (second["published"], second["in_flight"], second["missing"]) == (5, 5, 0)
+    assert found["totals"] == {
+        "published": 23, "confirmed": 20, "stored": 11, "repeated": 1, "dead": 2, "missing": 2, "dropped": 2,
+        "in_flight": 7, "redelivered": 4,
+    }  # fmt: skip
+    assert "2 readings are missing" in (await api.get("/status"))["reasons"]
+    assert one_line(LedgerFigures(**found["totals"])).startswith("23 published, 11 stored, 2 missing")
+
+
+async def test_logs_are_searched_filtered_and_paged(api: Api) -> None:
+    start = now(minutes=10)
+    events = [
+        LogEvent(
+            service="writer" if n % 2 else "query", instance="one", at=microseconds(start + timedelta(seconds=n)),
+            level="error" if n % 5 == 0 else "warning", logger="telltale", message=f"entry {n} of 100%",
+            fields={"attempt": str(n)},
+        )
+        for n in range(25)
+    ]  # fmt: skip
+    async with api.engine.begin() as connection:
+        await store_logs(connection, events)
+    everything = await api.pages("/logs", {}, limit=4)
+    assert [entry["message"] for entry in everything] == [f"entry {n} of 100%" for n in reversed(range(25))]
+    assert everything[0]["fields"] == {"attempt": "24"}
+    errors = await api.get("/logs", {"level": "error", "service": "query"})
+    assert [entry["message"] for entry in errors["items"]] == [
+        "entry 20 of 100%",
+        "entry 10 of 100%",
+        "entry 0 of 100%",
+    ]
+    assert (await api.get("/logs", {"q": "ENTRY 7 OF 100%"}))["total"] == 1
+    assert (await api.get("/logs", {"q": "entry_7"}))["total"] == 0
+    some = {"from": rfc3339(start), "to": rfc3339(start + timedelta(seconds=3))}
+    assert (await api.get("/logs", some))["total"] == 3
+
+
+async def test_the_trail_is_searched_by_actor_and_action(api: Api) -> None:
+    body = {"source": "a", "category": "x", "observed_at": rfc3339(now()), "value": 1}
+    made = (await api.call("POST", "/records", json=body, role=Role.USER)).json()
+    await api.call("DELETE", f"/records/{made['id']}", role=Role.ADMIN)
+    assert [e["action"] for e in (await api.get("/audit", {"actor": "Demo user"}))["items"]] == ["record.create"]
+    assert [e["actor"] for e in (await api.get("/audit", {"action": "record.delete"}))["items"]] == ["Demo admin"]
+    assert (await api.get("/audit", {"q": "nobody"}))["items"] == []
+
+
+async def test_health_has_a_line_for_each_dependency(api: Api) -> None:
+    async def ready() -> Any:
+        response = await api.http.get("/health/ready")
+        assert response.status_code == 200
+        assert response.json()["dependencies"] == {"database": "ok", "keys": "ok", "broker": "ok"}
+        return True
+
+    await eventually(ready)
+    assert (await api.http.get("/health/live")).json() == {"status": "ok"}
+    assert (await api.http.get("/metrics")).status_code == 200
+    assert "/api/v1/records/{record_id}" in (await api.http.get("/openapi.json")).json()["paths"]
