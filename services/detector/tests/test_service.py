@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -216,8 +216,11 @@ async def metric(port: int, name: str) -> float:
     return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name} ")), -1.0)
 
 
-async def until(look: Callable[[], Coroutine[object, object, bool]]) -> None:
-    await eventually(look, 10)
+async def until(look: Callable[[], Awaitable[bool]]) -> None:
+    async def seen() -> bool:
+        return await look()
+
+    await eventually(seen, 10)
 
 
 async def all_scored(port: int, before: int, total: int) -> bool:

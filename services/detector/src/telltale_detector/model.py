@@ -346,7 +346,7 @@ def _set_anew(c: Columns, where: Mask, level: Floats, prediction: Floats, v: Flo
 
 
 def _widen_range(c: Columns, v: Floats, margin: Floats, tuning: Tuning) -> None:
-    """Takes ``v`` into the range seen, by no more than the margin and not while an event lasts: that was no usual range."""
+    """Takes ``v`` into the range seen, by no more than the margin and not while an event lasts."""
     learning = c.count < tuning.warm_up
     reach = np.where(learning | (margin == 0), np.inf, np.where(c.open > 0, 0.0, margin))
     c.low[:] = np.minimum(c.low, np.maximum(v, c.low - reach))
