@@ -24,6 +24,10 @@ from telltale_shared.contracts.stream import (
 HISTORY_SECONDS, CAPACITY, QUEUE = 20, 40, 12
 SERIES = [SeriesKey(source, category) for source in ("a", "b") for category in ("x", "y")]
 
+READINGS = st.lists(st.integers(0, 3), min_size=1, max_size=6)
+BURSTS = st.lists(READINGS | st.sampled_from(SERIES) | st.none(), min_size=1, max_size=4)
+"""Deliveries of readings by their series, anomalies, heartbeats."""
+
 _decode = msgspec.json.Decoder(ServerMessage).decode
 
 
@@ -87,8 +91,19 @@ class HubLaws(RuleBasedStateMachine):
         for client in self.open:
             client.expected += self.window[-1].wanted(client.subscription.channel.selection)
 
-    @rule(rows=st.lists(st.integers(0, 3), min_size=1, max_size=10))
-    def publish_readings(self, rows: list[int]) -> None:
+    @rule(kinds=BURSTS)
+    def publish(self, kinds: list[list[int] | SeriesKey | None]) -> None:
+        """Between two looks of a client all sorts of things may come."""
+        for kind in kinds:
+            match kind:
+                case list() as rows:
+                    self._publish_readings(rows)
+                case SeriesKey() as series:
+                    self._publish_anomaly(series)
+                case None:
+                    self._publish_heartbeat()
+
+    def _publish_readings(self, rows: list[int]) -> None:
         first = int(self.number)
         values = [self._next() for _ in rows]
         batch = ReadingBatch(
@@ -104,8 +119,7 @@ class HubLaws(RuleBasedStateMachine):
         )
         self._publish(batch, "p", first)
 
-    @rule(series=st.sampled_from(SERIES))
-    def publish_anomaly(self, series: SeriesKey) -> None:
+    def _publish_anomaly(self, series: SeriesKey) -> None:
         anomaly = AnomalyDetected(
             source=series.source,
             category=series.category,
@@ -123,8 +137,7 @@ class HubLaws(RuleBasedStateMachine):
         )
         self._publish(anomaly, "d", self.now)
 
-    @rule()
-    def publish_heartbeat(self) -> None:
+    def _publish_heartbeat(self) -> None:
         heartbeat = Heartbeat(
             service="s", instance="i", version="1", started_at=0, at=self.now, health="ok", memory_bytes=1
         )
@@ -142,7 +155,7 @@ class HubLaws(RuleBasedStateMachine):
         self.now += 1
         self.offset = 0
         self.window.clear()
-        self.publish_heartbeat()
+        self._publish_heartbeat()
 
     def _next(self) -> float:
         self.number += 1
@@ -206,10 +219,11 @@ class HubLaws(RuleBasedStateMachine):
             self._receive(client, self.hub.take(client.subscription, self.now))
         assert client.expected == []
 
-    @rule(target=cut_off, client=consumes(clients), received=st.integers(0, 3))
-    def cut(self, client: Client, received: int) -> Client:
+    @rule(target=cut_off, client=consumes(clients), kinds=BURSTS, received=st.integers(0, 4))
+    def cut(self, client: Client, kinds: list[list[int] | SeriesKey | None], received: int) -> Client:
         """The connection breaks after some frames of what was to be told."""
         if client in self.open:
+            self.publish(kinds)
             frames = self.hub.take(client.subscription, self.now)
             client.lagged = any(isinstance(_decode(frame.text), Lag) for frame in frames)
             if not client.lagged:

@@ -115,7 +115,10 @@ class Hub:
         answer = Subscribed(
             position=self._window[start - 1].position if start > self._window.start else None,
             recovered=recognised is not None,
-            series=[one for one in self._window.series if selection.matches(one.source, one.category)],
+            series=sorted(
+                (one for one in self._window.series if selection.matches(one.source, one.category)),
+                key=lambda one: (one.source, one.category),
+            ),
             gap=gap,
         )
         end = self._window.end
