@@ -28,6 +28,8 @@ PUBLISH_TIMEOUT = 10.0
 LIVE_TIMEOUT = 2.0
 RETRY_FIRST, RETRY_LAST = 0.1, 5.0
 """Seconds before a refused or unanswered delivery is sent again: doubled each time, with jitter."""
+COMPLAIN_PERIOD = 60.0
+"""Seconds between two warnings that deliveries have to be sent again."""
 DISK_RETRY = 1.0
 GOODBYES = 6
 """Heartbeats that still name a predecessor after all its deliveries are confirmed."""
@@ -140,7 +142,7 @@ class ReadingPublisher:
         self._live: set[asyncio.Task[None]] = set()
         self._predecessors: list[SpooledProducer] = spool.producers()
         self._goodbyes: dict[str, int] = {}
-        self._progress = asyncio.get_running_loop().time()
+        self._progress = self._complain_from = asyncio.get_running_loop().time()
 
     @property
     def confirmed(self) -> int:
@@ -309,7 +311,7 @@ class ReadingPublisher:
                 break
             except PublishFailed as error:
                 self.retries += 1
-                log.info("delivery is sent again", first=spooled.delivery.first, error=str(error))
+                self._complain(error)
             await asyncio.sleep(random.uniform(delay / 2, delay))
             delay = min(delay * 2, RETRY_LAST)
         self._in_flight -= 1
@@ -320,9 +322,16 @@ class ReadingPublisher:
         self._to_forget.set()
         self._more.set()
 
+    def _complain(self, error: PublishFailed) -> None:
+        """Say now and then that the broker does not confirm: a full queue refuses hundreds of deliveries a minute."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._complain_from:
+            self._complain_from = now + COMPLAIN_PERIOD
+            log.warning("deliveries are sent again", waiting=self._spool.waiting, reason=str(error))
+
     def _show_live(self, delivery: Delivery) -> None:
         """Publish a fresh delivery to the live stream once; a screen that misses it has the store to ask."""
-        if self._broker.problem or len(self._live) >= LIVE_IN_FLIGHT:
+        if len(self._live) >= LIVE_IN_FLIGHT:
             self.live_missed += 1
             return
         task = asyncio.create_task(self._publish_live(delivery))
@@ -334,7 +343,7 @@ class ReadingPublisher:
             await self._publish(LIVE_READINGS, delivery, persistent=False, seconds=LIVE_TIMEOUT)
         except PublishFailed as error:
             self.live_missed += 1
-            log.info("delivery not shown live", first=delivery.first, error=str(error))
+            log.debug("delivery not shown live", first=delivery.first, error=str(error))
 
     async def _forget_confirmed(self) -> None:
         """Remove from the spool what is confirmed, and predecessors that have been named often enough."""

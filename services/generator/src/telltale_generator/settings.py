@@ -3,7 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from telltale_shared.settings import BrokerSettings, VerifierSettings
@@ -50,9 +50,14 @@ class Settings(BrokerSettings, VerifierSettings):
             raise ValueError("must be 0, or at least 20 so that an anomaly has room to begin and to end")
         return minutes
 
+    @field_validator("replay_file", mode="before")
+    @classmethod
+    def _blank_is_none(cls, file: object) -> object:
+        return file or None
+
     @field_validator("replay_file")
     @classmethod
-    def _is_a_file(cls, file: Path | None, _: ValidationInfo) -> Path | None:
+    def _is_a_file(cls, file: Path | None) -> Path | None:
         if file is not None and not file.is_file():
             raise ValueError(f"{file} is not a file")
         return file
