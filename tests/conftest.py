@@ -10,6 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from telltale_shared.broker import BrokerAddress, Publisher
+from telltale_shared.topology import topology
+
 ROOT = Path(__file__).resolve().parents[1]
 OFFSET = 11_000
 PORTS = {
@@ -80,6 +83,14 @@ class Stack:
         response = httpx.post(f"{self.url('auth')}/api/v1/auth/token", data=form, timeout=10)
         response.raise_for_status()
         return str(response.json()["access_token"])
+
+    async def publish(self, routing_key: str, *bodies: bytes) -> None:
+        """Publish messages of any content, as a program of somebody else's could."""
+        password = next((self.folder / "secrets").glob("*/AMQP_PASSWORD")).read_text().strip()
+        url = f"amqp://telltale@127.0.0.1:{PORTS['rabbitmq'] + OFFSET}/telltale"
+        async with Publisher(BrokerAddress(url, password), topology(), name="stranger") as publisher:
+            for body in bodies:
+                await publisher.publish(routing_key, body, schema="reading_batch/1")
 
     def client(self, name: str, account: str = "admin") -> httpx.Client:
         """An HTTP client of one service, logged in as a demo account; close it."""
