@@ -26,6 +26,8 @@ REQUIRED_CLAIMS = ["exp", "iat", "iss", "aud", "sub", "jti", "typ", "role", "ver
 KEYS_MAX_AGE = 300.0
 KEYS_MIN_AGE = 5.0
 """Seconds between fetches at least, so that forged key ids cannot make us hammer auth."""
+KEYS_RETRY_AGE = 0.5
+"""Seconds after a failed first fetch in which nobody tries again, so that requests do not queue up for the timeout."""
 CACHE_SIZE = 10_000
 
 
@@ -126,19 +128,21 @@ class TokenVerifier:
 
     async def _refresh(self, *, max_age: float) -> None:
         async with self._lock:
-            if time.monotonic() - self._fetched_at < max_age and self._keys:
+            age = time.monotonic() - self._fetched_at
+            if self._keys and age < max_age:
                 return
+            if not self._keys and age < KEYS_RETRY_AGE:
+                raise KeysUnavailable(f"auth does not answer at {self._url}")
             try:
-                keys = await self._fetch()
-            except (httpx.HTTPError, ValueError, KeyError, jwt.PyJWTError) as error:
+                self._keys, self._reachable = await self._fetch(), True
+            except (httpx.HTTPError, ValueError, AttributeError, KeyError, jwt.PyJWTError) as error:
                 if self._reachable:
                     log.warning("signing keys not fetched", url=self._url, error=repr(error))
                 self._reachable = False
                 if not self._keys:
                     raise KeysUnavailable(f"auth does not answer at {self._url}") from error
-            else:
-                self._keys, self._reachable = keys, True
-            self._fetched_at = time.monotonic()
+            finally:
+                self._fetched_at = time.monotonic()
 
     async def _fetch(self) -> dict[str, Any]:
         if self._http is not None:
@@ -185,7 +189,7 @@ class _Bearer(OAuth2PasswordBearer):
         return token
 
 
-_bearer = _Bearer(tokenUrl="/api/v1/auth/token")
+_bearer = _Bearer(tokenUrl="/api/v1/auth/token", scheme_name="AccessToken")
 
 
 async def authenticated(request: Request, token: Annotated[str, Depends(_bearer)]) -> Principal:
