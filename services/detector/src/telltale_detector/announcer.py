@@ -36,6 +36,11 @@ class Announcer:
         """Anomalies that are not confirmed yet."""
         return self.told - self.confirmed
 
+    @property
+    def full(self) -> bool:
+        """Whether scoring has to wait."""
+        return self.waiting >= HELD_MAX
+
     def tell(self, anomaly: AnomalyDetected) -> None:
         """Takes ``anomaly``. Never waits, so that scoring and telling cannot be torn apart; see :meth:`room`."""
         self.told += 1

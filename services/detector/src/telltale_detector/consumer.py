@@ -101,7 +101,7 @@ class Consumer:
             if done:
                 await following
                 return
-            if self._link.problem is not None:
+            if self._link.problem is not None or self._announcer.full:
                 self._heard = time.monotonic()
             elif time.monotonic() - self._heard > SILENCE:
                 raise _Suspicious(f"no message for {SILENCE:g} s")
@@ -153,6 +153,7 @@ class Consumer:
             metrics.SCORED.inc(readings.rows.size - late)
             self.scored += readings.rows.size - late
             self._announce(scores.anomalies)
+            self._heard = time.monotonic()
             await asyncio.sleep(0)
 
     def _announce(self, anomalies: list[Anomaly]) -> None:
