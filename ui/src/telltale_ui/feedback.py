@@ -57,7 +57,9 @@ def done(message: str) -> None:
     st.session_state[_DONE] = message
 
 
-def show_done() -> None:
-    """The toast of the action that ended the run before this one."""
-    if message := st.session_state.pop(_DONE, None):
+def show_done() -> bool:
+    """The toast of the action that ended the run before this one; whether there was one."""
+    message = st.session_state.pop(_DONE, None)
+    if message:
         st.toast(message, icon=":material/check_circle:")
+    return bool(message)

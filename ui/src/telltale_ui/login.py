@@ -37,9 +37,14 @@ def current_user() -> User | None:
         return _token().user
     except ApiError as error:
         if error.status == 401:
-            st.session_state.pop(_TOKEN, None)
+            forget_token()
             return None
         raise
+
+
+def forget_token() -> None:
+    """Ask auth anew in the next run: role or account may have changed."""
+    st.session_state.pop(_TOKEN, None)
 
 
 def user() -> User:

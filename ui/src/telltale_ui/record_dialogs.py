@@ -9,14 +9,14 @@ import streamlit as st
 from telltale_ui import feedback, login, tables, times
 from telltale_ui.api_client import ApiError
 
-_CHANGED_MEANWHILE = (409, 412)
+_CHANGED_MEANWHILE = 412
 
 
 def _carry_out(action: Callable[[], object], message: str) -> None:
     try:
         action()
     except ApiError as error:
-        if error.status in _CHANGED_MEANWHILE:
+        if error.status == _CHANGED_MEANWHILE:
             st.warning(
                 f"{feedback.describe(error)}  \nClose this and open the record again to see its current state.",
                 title="Somebody changed this record",

@@ -35,8 +35,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         if inject:
             inject_dialog(series)
 
-clicked = live_chart(
+events = live_chart(
     sources=chosen_sources, categories=chosen_categories, minutes=int(minutes.split()[0]), key="live_chart"
 )
-if clicked:
-    judge_dialog(clicked)
+if events.account_changed:
+    login.forget_token()
+    st.rerun()
+if events.clicked:
+    judge_dialog(events.clicked)

@@ -15,6 +15,7 @@ LOG_COLUMNS = {
     "level": "Level",
     "service": "Service",
     "message": "Message",
+    "detail": "Detail",
     "logger": "Logger",
     "instance": "Instance",
     "request_id": "Request id",
@@ -53,7 +54,7 @@ else:
     columns, noun = AUDIT_COLUMNS, "changes"
 
 if page.items:
-    rows = [{**row, "detail": detail_text(row.get("detail"))} for row in page.items]
+    rows = [{**row, "detail": detail_text(row.get("detail") or row.get("fields"))} for row in page.items]
     st.dataframe(
         tables.frame(rows, columns, instants=["at"]),
         hide_index=True,

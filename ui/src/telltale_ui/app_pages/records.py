@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from telltale_ui import feedback, login, tables
+from telltale_ui.api_client import Page
 from telltale_ui.filters import filter_bar
 from telltale_ui.paging import Pager
 from telltale_ui.record_dialogs import create_dialog, delete_dialog, edit_dialog
@@ -36,7 +37,9 @@ def anomaly_text(anomaly: Any) -> str | None:
     return "yes"
 
 
-feedback.show_done()
+# A new table forgets the selection of the record that was just changed.
+version = st.session_state.setdefault("records_version", 0) + feedback.show_done()
+st.session_state["records_version"] = version
 api = login.api()
 may_edit = login.user().may("USER")
 series = api.series()
@@ -55,7 +58,23 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 filters = {"min_value": low, "max_value": high, "anomalous": True if only_anomalous else None, "sort": SORTS[sort]}
 pager = Pager("records", selection.signature + repr(filters))
-page = api.records({**selection.params(), **filters, "limit": pager.size, "cursor": pager.cursor})
+table_key = f"records_table_{version}_{pager.cursor}"
+
+
+def fetch() -> Page:
+    """The page, but the one on screen while a row is selected: new readings must not move another under the mark."""
+    place = (pager.signature, table_key)
+    held = st.session_state.get("records_page")
+    selected = st.session_state.get(table_key, {}).get("selection", {}).get("rows")
+    if held and held[0] == place and selected:
+        shown: Page = held[1]
+        return shown
+    fetched = api.records({**selection.params(), **filters, "limit": pager.size, "cursor": pager.cursor})
+    st.session_state["records_page"] = (place, fetched)
+    return fetched
+
+
+page = fetch()
 
 if not page.items:
     feedback.show_empty(
@@ -69,7 +88,7 @@ if page.items:
     rows = [{**row, "anomaly": anomaly_text(row.get("anomaly"))} for row in page.items]
     picked = st.dataframe(
         tables.frame(rows, COLUMNS, instants=["observed_at"]),
-        key=f"records_table_{pager.cursor}",
+        key=table_key,
         hide_index=True,
         height=tables.height(len(rows)),
         column_config={

@@ -61,6 +61,7 @@ if page.items:
         },
         on_change=apply,
         args=(key, [str(one["id"]) for one in page.items], [one["email"] for one in page.items]),
+        placeholder="",
         alt="Accounts",
     )
     pager.show(page, "accounts")

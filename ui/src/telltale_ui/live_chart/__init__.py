@@ -1,6 +1,7 @@
 """The live chart: a component that opens its own WebSocket and draws in the browser, without script reruns."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -10,11 +11,20 @@ from telltale_ui.settings import current_settings
 _chart = st.components.v2.component("telltale-ui.live_chart", js="index-*.js", css="index-*.css")
 
 
-def live_chart(*, sources: Sequence[str], categories: Sequence[str], minutes: int, key: str) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class LiveEvents:
+    """What happened on the live screen since the run before."""
+
+    clicked: dict[str, Any] | None
+    """An anomaly that was clicked: ``source``, ``category``, ``observed_at`` (µs) and ``detector``."""
+    account_changed: bool
+    """Whether the gateway said that role or account of this user has changed."""
+
+
+def live_chart(*, sources: Sequence[str], categories: Sequence[str], minutes: int, key: str) -> LiveEvents:
     """Tiles, charts and anomalies of the chosen series over the last ``minutes``.
 
-    Empty ``sources`` or ``categories`` mean all of them. Returns the anomaly that was clicked just now, as
-    ``source``, ``category``, ``observed_at`` (µs) and ``detector``.
+    Empty ``sources`` or ``categories`` mean all of them.
     """
     settings = current_settings()
     result = _chart(
@@ -27,9 +37,9 @@ def live_chart(*, sources: Sequence[str], categories: Sequence[str], minutes: in
             "minutes": minutes,
         },
         on_anomaly_change=_nothing,
+        on_account_change=_nothing,
     )
-    clicked: dict[str, Any] | None = result.anomaly
-    return clicked
+    return LiveEvents(clicked=result.anomaly, account_changed=bool(result.account))
 
 
 def _nothing() -> None:

@@ -13,6 +13,8 @@ export type LinkState = "connecting" | "open" | "reconnecting" | "signed-out";
 const TOKEN_PATH = "/stream-token";
 /** A session is renewed when this share of it has passed. */
 const RENEW_AT = 0.75;
+/** The gateway closes with this code when the role or the account has changed. */
+const ACCOUNT_CHANGED = 4403;
 const FIRST_DELAY_MS = 400;
 const LONGEST_DELAY_MS = 15_000;
 const FRAMES_PER_SECOND = 20;
@@ -21,7 +23,7 @@ class SignedOut extends Error {}
 
 async function streamToken(): Promise<string> {
   const response = await fetch(TOKEN_PATH, { method: "POST", credentials: "same-origin", cache: "no-store" });
-  if (response.status === 401 || response.status === 403) throw new SignedOut();
+  if (response.status === 401) throw new SignedOut();
   if (!response.ok) throw new Error(`stream token: ${response.status}`);
   return ((await response.json()) as { token: string }).token;
 }
@@ -50,6 +52,7 @@ export class LiveConnection {
     private subscription: Subscription,
     private readonly onFrame: (frame: Frame) => void,
     private readonly onState: (state: LinkState) => void,
+    private readonly onAccountChanged: () => void,
   ) {
     window.addEventListener("online", this.onOnline);
     void this.connect();
@@ -92,9 +95,10 @@ export class LiveConnection {
       this.subscribe(socket);
     };
     socket.onmessage = (event) => this.receive(decode(event.data as string), socket);
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
       clearInterval(this.renewal);
       if (this.socket !== socket || this.closed) return;
+      if (code === ACCOUNT_CHANGED) this.onAccountChanged();
       this.later();
     };
   }

@@ -1,6 +1,6 @@
 // The component that Streamlit mounts. It is called again on every rerun: socket and charts are kept by parent element.
 
-import { LiveScreen, type Settings } from "./live";
+import { LiveScreen, type PageEvents, type Settings } from "./live";
 import type { Anomaly } from "./protocol";
 
 interface Mount {
@@ -13,20 +13,23 @@ const screens = new WeakMap<object, LiveScreen>();
 
 export default function mount({ data, parentElement, setTriggerValue }: Mount): () => void {
   const host = parentElement instanceof ShadowRoot ? parentElement.host : parentElement;
-  const open = (anomaly: Anomaly): void =>
-    setTriggerValue("anomaly", {
-      source: anomaly.source,
-      category: anomaly.category,
-      observed_at: Math.round(anomaly.observedAt * 1e6),
-      detector: anomaly.detector,
-    });
+  const page: PageEvents = {
+    onOpen: (anomaly: Anomaly) =>
+      setTriggerValue("anomaly", {
+        source: anomaly.source,
+        category: anomaly.category,
+        observed_at: Math.round(anomaly.observedAt * 1e6),
+        detector: anomaly.detector,
+      }),
+    onAccountChanged: () => setTriggerValue("account", true),
+  };
   let screen = screens.get(parentElement);
   if (screen === undefined) {
-    screen = new LiveScreen(data, host, open);
+    screen = new LiveScreen(data, host, page);
     screens.set(parentElement, screen);
     parentElement.append(screen.element);
   } else {
-    screen.onOpen = open;
+    screen.page = page;
     screen.update(data, host);
   }
   const mounted = screen;

@@ -17,6 +17,12 @@ export interface Settings extends Subscription {
   readonly gatewayUrl: string | null;
 }
 
+/** What the page around the screen is told. */
+export interface PageEvents {
+  onOpen(anomaly: Anomaly): void;
+  onAccountChanged(): void;
+}
+
 const PANELS_SHOWN = 24;
 const STALE_SECONDS = 5;
 const STALE_INTERVALS = 3;
@@ -36,7 +42,7 @@ export class LiveScreen {
   private readonly status = new StatusBar(this.toggle, this.resume, () => this.shortcuts.toggle());
   private readonly tileBox = make("div", "tiles");
   private readonly panelBox = make("div", "panels");
-  private readonly feed = new Feed((anomaly) => this.onOpen(anomaly));
+  private readonly feed = new Feed((anomaly) => this.page.onOpen(anomaly));
   private readonly tooltip = new Tooltip();
   private readonly empty = make("div", "nothing");
   private readonly panels = new Map<string, Panel>();
@@ -65,7 +71,7 @@ export class LiveScreen {
   constructor(
     private settings: Settings,
     host: Element,
-    public onOpen: (anomaly: Anomaly) => void,
+    public page: PageEvents,
   ) {
     this.panelBox.append(...Array.from({ length: SKELETONS }, () => make("div", "skeleton")));
     const charts = make("div", "charts", this.empty, this.panelBox);
@@ -80,7 +86,7 @@ export class LiveScreen {
     this.resized.observe(this.panelBox);
     this.connection = new LiveConnection(
       gatewayUrl(settings.gatewayPort, settings.gatewayUrl), settings,
-      (frame) => this.receive(frame), (state) => this.setLink(state),
+      (frame) => this.receive(frame), (state) => this.setLink(state), () => this.page.onAccountChanged(),
     );
     this.ticker = setInterval(() => this.schedule(), 1000);
     this.showStatus();
@@ -156,6 +162,8 @@ export class LiveScreen {
 
   private setLink(link: LinkState): void {
     this.link = link;
+    // The session has ended: loading the page anew shows the sign-in page, which returns here.
+    if (link === "signed-out") location.reload();
     this.schedule();
   }
 
@@ -239,7 +247,7 @@ export class LiveScreen {
         this.setLocked(true);
       },
       onNear: (anomaly, x, y) => this.tooltip.show(anomaly, x, y),
-      onOpen: (anomaly) => this.onOpen(anomaly),
+      onOpen: (anomaly) => this.page.onOpen(anomaly),
     });
     this.panels.set(series.key, panel);
     const show = (): void => panel.element.scrollIntoView({ behavior: "smooth", block: "center" });
