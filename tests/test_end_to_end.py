@@ -77,7 +77,7 @@ def test_own_readings_are_confirmed_then_stored_once(stack: Stack, query: httpx.
         }
         for n in range(100)
     ]
-    # Any generator takes posted readings; the repeats below are put on the account of the one that measures this machine.
+    # Any generator takes posted readings; the repeats below go on the account of the one that measures this machine.
     with stack.client("generator-host", "user") as generator:
         confirmed = generator.post("/readings", json=readings)
         assert confirmed.status_code == 201, confirmed.text
