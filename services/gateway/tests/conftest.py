@@ -73,7 +73,7 @@ def auth() -> Iterator[Auth]:
     running.close()
 
 
-Serving = Callable[[ASGIApp], AbstractAsyncContextManager[str]]
+Serving = Callable[..., AbstractAsyncContextManager[str]]
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def serving() -> Serving:
     """Serve an ASGI app as the gateway is served; gives the WebSocket's address."""
 
     @asynccontextmanager
-    async def serve(app: ASGIApp) -> AsyncIterator[str]:
+    async def serve(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
         config = uvicorn.Config(
             app,
             host="127.0.0.1",
@@ -91,6 +91,7 @@ def serving() -> Serving:
             ws_max_size=65_536,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=3,
+            **options,
         )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve())

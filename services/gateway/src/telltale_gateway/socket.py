@@ -84,7 +84,7 @@ async def serve_client(websocket: WebSocket, gateway: Gateway) -> None:
 
 async def _close(websocket: WebSocket, closing: Closing) -> None:
     metrics.CLOSED.labels(str(int(closing.code))).inc()
-    log.info("connection closed", code=int(closing.code), reason=closing.reason)
+    log.debug("connection closed", code=int(closing.code), reason=closing.reason)
     try:
         await websocket.close(closing.code, closing.reason)
     except (RuntimeError, WebSocketDisconnect):

@@ -1,0 +1,357 @@
+"""The protocol over a real uvicorn: who may speak, in which order, and how a connection ends."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+
+from telltale_gateway.clients import Clients
+from telltale_gateway.hub import Hub
+from telltale_gateway.settings import Settings
+from telltale_gateway.socket import Gateway, serve_client
+from telltale_gateway.subscriber import Subscriber
+from telltale_shared.broker import Link, StreamEvent
+from telltale_shared.contracts import ReadingBatch, SeriesKey, encode
+from telltale_shared.security import TokenVerifier
+from telltale_shared.system_events import now_us
+from telltale_shared.testing import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Running:
+    """A gateway fed by hand in place of a broker."""
+
+    url: str
+    gateway: Gateway
+    offset: int = 0
+    first: int = 1
+
+    async def publish(self, count: int = 1, source: str = "a") -> None:
+        now = now_us()
+        batch = ReadingBatch(
+            producer="p",
+            service="test",
+            first=self.first,
+            confirmed=0,
+            published_at=now,
+            series=[SeriesKey(source, "x")],
+            index=[0] * count,
+            observed_at=[now] * count,
+            value=[float(self.first + row) for row in range(count)],
+        )
+        self.first += count
+        await self.take(encode(batch))
+
+    async def take(self, body: bytes) -> None:
+        await self.gateway.subscriber.take(StreamEvent(self.offset, body, None, {}))
+        self.offset += 1
+
+
+Start = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture
+def start(auth: Any, serving: Any) -> Start:
+    @asynccontextmanager
+    async def run(uvicorn_options: Any = None, **changes: Any) -> AsyncIterator[Running]:
+        settings = Settings(**{"AUTH_URL": auth.url, **changes})
+        hub = Hub(
+            history_seconds=settings.history_seconds,
+            history_readings=settings.history_readings,
+            queue_readings=settings.queue_readings,
+        )
+        link = cast("Link", SimpleNamespace(problem=None))
+        subscriber = Subscriber(link, hub, history_seconds=settings.history_seconds)
+        verifier = TokenVerifier(settings.auth_url)
+        gateway = Gateway(settings, hub, subscriber, Clients(settings.max_clients), verifier)
+
+        async def stream(websocket: WebSocket) -> None:
+            await serve_client(websocket, gateway)
+
+        app = Starlette(routes=[WebSocketRoute("/api/v1/stream", stream)])
+        waking = asyncio.create_task(gateway.clients.run(subscriber.arrived))
+        try:
+            async with serving(app, **(uvicorn_options or {})) as url:
+                yield Running(url, gateway)
+        finally:
+            waking.cancel()
+
+    return run
+
+
+async def say(socket: ClientConnection, kind: str, **fields: object) -> None:
+    await socket.send(json.dumps({"type": kind, **fields}))
+
+
+async def hear(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    while True:
+        frame: dict[str, Any] = json.loads(await socket.recv())
+        if frame["type"] == kind:
+            return frame
+
+
+async def closing(socket: ClientConnection) -> tuple[int, str]:
+    """Read to the end; the code and reason that the server gave."""
+    async with asyncio.timeout(10):
+        await socket.wait_closed()
+    assert socket.close_code is not None
+    return socket.close_code, socket.close_reason or ""
+
+
+# --- who may speak
+
+
+async def test_hello_states_the_terms(start: Start) -> None:
+    async with start() as running, connect(running.url) as socket:
+        hello = json.loads(await socket.recv())
+        assert hello["type"] == "hello"
+        assert (hello["authenticate_within"], hello["session_seconds"], hello["max_fps"]) == (5.0, 300.0, 20)
+
+
+async def test_silence_ends_the_connection(start: Start) -> None:
+    async with start(authenticate_within=0.2) as running, connect(running.url) as socket:
+        assert await closing(socket) == (4401, "not authenticated in time; authenticate again")
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"typ": "access"},
+        {"aud": "another"},
+        {"iss": "another"},
+        {"exp": 1_000_000_000},
+        {"role": "KING"},
+    ],
+    ids=str,
+)
+async def test_a_wrong_token_is_refused(start: Start, auth: Any, claims: dict[str, object]) -> None:
+    async with start() as running, connect(running.url) as socket:
+        await say(socket, "authenticate", token=auth.token(**claims))
+        code, reason = await closing(socket)
+        assert code == 4401
+        assert reason.startswith("not authenticated: ")
+
+
+async def test_subscribing_needs_authentication(start: Start) -> None:
+    async with start() as running, connect(running.url) as socket:
+        await say(socket, "subscribe")
+        assert await closing(socket) == (4401, "authenticate first")
+
+
+async def test_no_keys_means_try_again_later(start: Start, auth: Any, free_port: int) -> None:
+    async with start(AUTH_URL=f"http://127.0.0.1:{free_port}") as running, connect(running.url) as socket:
+        await say(socket, "authenticate", token=auth.token())
+        assert (await closing(socket))[0] == 1013
+
+
+async def test_a_session_ends_unless_it_is_renewed_by_the_same_account(start: Start, auth: Any) -> None:
+    async with start(session_seconds=0.6) as running, connect(running.url) as socket, connect(running.url) as other:
+        for one in (socket, other):
+            await say(one, "authenticate", token=auth.token("1"))
+        for _ in range(3):
+            await asyncio.sleep(0.3)
+            await say(socket, "authenticate", token=auth.token("1"))
+        await say(socket, "subscribe")
+        await hear(socket, "subscribed")
+        assert await closing(other) == (4401, "the session is over; authenticate again")
+        await say(socket, "authenticate", token=auth.token("2"))
+        assert (await closing(socket))[0] == 4403
+
+
+async def test_only_pages_of_known_origins_connect(start: Start) -> None:
+    async with start(CORS_ORIGINS=["http://127.0.0.1:8501"]) as running:
+        async with connect(running.url, origin=cast("Any", "http://127.0.0.1:8501")) as socket:
+            await hear(socket, "hello")
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(running.url, origin=cast("Any", "http://evil.example"))
+        assert refused.value.response.status_code == 403
+
+
+async def test_there_is_room_for_so_many(start: Start) -> None:
+    async with start(max_clients=1) as running:
+        async with connect(running.url) as first, connect(running.url) as second:
+            await hear(first, "hello")
+            assert await closing(second) == (4429, "too many connections; try again later")
+        await eventually(lambda: len(running.gateway.clients) == 0)
+        async with connect(running.url) as third:
+            await hear(third, "hello")
+
+
+# --- what may be said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello",
+        "[]",
+        "{}",
+        '{"type":"shout"}',
+        '{"type":"authenticate"}',
+        '{"type":"subscribe","max_fps":21}',
+        '{"type":"subscribe","history":"forever"}',
+        '{"type":"subscribe","sources":[1]}',
+        '{"type":"subscribe","after":{"offset":"x"}}',
+    ],
+)
+async def test_what_is_not_understood_ends_the_connection_with_the_reason(start: Start, text: str) -> None:
+    async with start() as running, connect(running.url) as socket:
+        await socket.send(text)
+        code, reason = await closing(socket)
+        assert code == 1008
+        assert reason.startswith("message not understood: ")
+
+
+async def test_binary_and_oversized_messages_end_the_connection(start: Start) -> None:
+    async with start() as running:
+        async with connect(running.url) as socket:
+            await socket.send(b"x")
+            assert (await closing(socket))[0] == 1003
+        async with connect(running.url) as socket:
+            await socket.send(" " * 70_000)
+            assert (await closing(socket))[0] == 1009
+
+
+async def test_a_flood_of_messages_ends_the_connection(start: Start, auth: Any) -> None:
+    async with start() as running, connect(running.url) as socket:
+        token = auth.token()
+        for _ in range(25):
+            await say(socket, "authenticate", token=token)
+        assert await closing(socket) == (1008, "too many messages")
+
+
+# --- what is told
+
+
+async def test_history_then_live_without_a_seam(start: Start, auth: Any) -> None:
+    async with start() as running, connect(running.url) as socket:
+        await running.publish(3)
+        await say(socket, "authenticate", token=auth.token())
+        await say(socket, "subscribe", history="5m", max_fps=20)
+        subscribed = await hear(socket, "subscribed")
+        assert subscribed["series"] == [["a", "x", None]]
+        history = await hear(socket, "readings")
+        assert history["history"]
+        assert history["points"]["value"] == [1.0, 2.0, 3.0]
+        await running.publish(2)
+        live = await hear(socket, "readings")
+        assert not live["history"]
+        assert live["points"]["value"] == [4.0, 5.0]
+        assert live["sent_at"] >= live["points"]["published_at"][0]
+
+
+async def test_what_falls_in_one_tick_comes_in_one_frame(start: Start, auth: Any) -> None:
+    async with start() as running, connect(running.url) as socket:
+        await say(socket, "authenticate", token=auth.token())
+        await say(socket, "subscribe", max_fps=4)
+        await hear(socket, "subscribed")
+        values: list[float] = []
+        frames = 0
+        started = asyncio.get_running_loop().time()
+        for _ in range(50):
+            await running.publish()
+            await asyncio.sleep(0.02)
+        while len(values) < 50:
+            values += (await hear(socket, "readings"))["points"]["value"]
+            frames += 1
+        assert values == [float(n) for n in range(1, 51)]
+        assert frames <= 2 + 4 * (asyncio.get_running_loop().time() - started)
+
+
+async def test_a_second_subscription_replaces_the_first(start: Start, auth: Any) -> None:
+    async with start() as running, connect(running.url) as socket:
+        await say(socket, "authenticate", token=auth.token())
+        await say(socket, "subscribe", sources=["a"])
+        await hear(socket, "subscribed")
+        await say(socket, "subscribe", sources=["b"])
+        await hear(socket, "subscribed")
+        await running.publish(source="a")
+        await running.publish(source="b")
+        assert (await hear(socket, "readings"))["points"]["value"] == [2.0]
+
+
+async def test_nonsense_on_the_stream_is_counted_and_skipped(start: Start, auth: Any) -> None:
+    async with start() as running, connect(running.url) as socket:
+        await say(socket, "authenticate", token=auth.token())
+        await say(socket, "subscribe")
+        await hear(socket, "subscribed")
+        columns = b'"series":[["a","x"]],"index":[1],"observed_at":[1],"value":[1.0]'
+        head = b'"producer":"p","service":"s","first":1,"confirmed":0,"published_at":1'
+        for body in (b"{", b'{"schema":"reading_batch/9"}', b'{"schema":"reading_batch/1",%s,%s}' % (head, columns)):
+            await running.take(body)
+        await running.publish()
+        assert (await hear(socket, "readings"))["points"]["value"] == [1.0]
+
+
+async def values_of(socket: ClientConnection, count: int) -> None:
+    told = 0
+    while told < count:
+        told += len((await hear(socket, "readings"))["points"]["value"])
+
+
+async def test_a_client_that_stops_reading_is_closed_and_disturbs_nobody(start: Start, auth: Any) -> None:
+    async with start(stall_seconds=0.5) as running:
+        async with connect(running.url, max_queue=1) as stalled, connect(running.url, max_size=None) as lively:
+            for socket in (stalled, lively):
+                await say(socket, "authenticate", token=auth.token())
+                await say(socket, "subscribe")
+                await hear(socket, "subscribed")
+            stalled.transport.pause_reading()
+            while len(running.gateway.clients) > 1:
+                assert running.offset < 500, "the stalled client was never closed"
+                await running.publish(10_000)
+                await values_of(lively, 10_000)
+            stalled.transport.abort()
+        with pytest.raises(ConnectionClosedError):
+            await stalled.recv()
+
+
+async def test_a_client_that_answers_no_ping_is_gone_soon(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telltale_gateway.protocol.CLOSE_GRACE", 0.1)
+    async with start(uvicorn_options={"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}) as running:
+        async with connect(running.url, max_queue=1) as silent:
+            await hear(silent, "hello")
+            silent.transport.pause_reading()
+            await eventually(lambda: len(running.gateway.clients) == 0, 3)
+            silent.transport.abort()
+
+
+async def test_a_client_that_pauses_is_told_what_it_missed(start: Start, auth: Any) -> None:
+    async with (
+        start(queue_readings=20_000, history_readings=50_000) as running,
+        connect(running.url, max_size=None, max_queue=1) as socket,
+    ):
+        await say(socket, "authenticate", token=auth.token())
+        await say(socket, "subscribe")
+        await hear(socket, "subscribed")
+        socket.transport.pause_reading()
+        for _ in range(60):
+            await running.publish(10_000)
+            await asyncio.sleep(0.01)
+        socket.transport.resume_reading()
+        told, dropped, last = 0, 0, 0.0
+        while told + dropped < 600_000:
+            frame = json.loads(await socket.recv())
+            if frame["type"] == "lag":
+                dropped += frame["dropped"]
+            elif frame["type"] == "readings":
+                told += len(frame["points"]["value"])
+                assert frame["points"]["value"][0] > last
+                last = frame["points"]["value"][-1]
+        assert (told + dropped, last) == (600_000, 600_000.0)
+        assert dropped > 0
+        assert running.gateway.hub.readings_held <= 50_000
+        await running.publish()
+        assert (await hear(socket, "readings"))["points"]["value"] == [600_001.0]
