@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import bcrypt
+import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -190,6 +191,17 @@ async def test_too_many_failures_for_one_account(api: Api, email: str) -> None:
     assert response.status_code == 429
     assert 1 <= int(response.headers["retry-after"]) <= 301
     await api.token("user")
+
+
+async def test_odd_address_of_a_client_is_written_down_all_the_same(api: Api) -> None:
+    transport = httpx.ASGITransport(api.app, raise_app_exceptions=False, client=("é" * 100, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://auth") as http:
+        form = {"username": "user@example.com", "password": PASSWORD}
+        assert (await http.post("/api/v1/auth/token", data=form)).status_code == 200
+        body = {"email": "user@example.com", "password": PASSWORD}
+        assert (await http.post("/api/v1/auth/sessions", json=body)).status_code == 201
+    entries = await api.http.get("/api/v1/audit", params={"q": "session.started"}, headers=await api.bearer("admin"))
+    assert entries.json()["items"][0]["address"] == "?" * 64
 
 
 async def test_success_forgets_the_failures_of_an_account() -> None:

@@ -24,15 +24,18 @@ async def settle_demo_accounts(accounts: AccountService, *, wanted: bool) -> Non
             log.warning("demo accounts deleted: DEMO_ACCOUNTS is not true", accounts=removed)
         return
     for name, role in ACCOUNTS.items():
+        email = f"{name}@example.com"
+        if await accounts.exists(email):
+            continue
         try:
             await accounts.create(
-                email=f"{name}@example.com",
+                email=email,
                 name=f"Demo {name}",
                 password=PASSWORD,
                 role=role,
                 is_demo=True,
                 origin=SYSTEM,
             )
-        except Conflict:
+        except Conflict:  # another copy of this service was faster
             continue
         log.info("demo account created", account=name)

@@ -34,7 +34,8 @@ def _signer(request: Request) -> TokenSigner:
 
 
 def _visitor(request: Request) -> Origin:
-    address = request.client.host if request.client else ""
+    # A proxy's header may have said anything; the audit holds addresses, which are ASCII.
+    address = (request.client.host if request.client else "").encode("ascii", "replace").decode()
     return Origin(address=address[:64], request_id=request_id_of(request))
 
 

@@ -26,6 +26,11 @@ class AccountService:
         self._passwords = passwords
         self._clock = clock
 
+    async def exists(self, email: str) -> bool:
+        """Whether there is an account with this address."""
+        async with self._engine.connect() as connection:
+            return await repository.by_email(connection, email) is not None
+
     async def create(
         self,
         *,

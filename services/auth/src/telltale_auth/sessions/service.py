@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 import structlog
+from prometheus_client import Counter
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -23,6 +24,9 @@ from telltale_shared.database import in_transaction
 from telltale_shared.errors import Unauthenticated
 
 log = structlog.get_logger("telltale.sessions")
+
+SIGN_INS = Counter("telltale_auth_sign_ins", "Attempts to sign in whose password was compared", ["outcome"])
+REUSED = Counter("telltale_auth_refresh_tokens_reused", "Families of refresh tokens ended because one was used again")
 
 SESSION_LIFETIME = timedelta(days=7)
 SESSION_IDLE = timedelta(hours=24)
@@ -121,10 +125,12 @@ class SessionService:
         if signed_in is None:
             await self._refuse(address, origin)
         await self._throttle.succeeded(address)
+        SIGN_INS.labels("accepted").inc()
         return signed_in
 
     async def _refuse(self, address: str, origin: Origin) -> NoReturn:
         await self._throttle.failed(address, origin.address)
+        SIGN_INS.labels("refused").inc()
         log.info("sign-in refused", address=origin.address)
         raise Unauthenticated("e-mail address or password is wrong")
 
@@ -177,6 +183,7 @@ class SessionService:
             if found.used_at is not None and now - found.used_at > REFRESH_GRACE:
                 await repository.revoke_family(connection, found.family_id, now)
                 await self._record_end(connection, found.user_id, origin, "tokens.reuse_detected")
+                REUSED.inc()
                 log.warning("a refresh token was used again; its family is revoked", user_id=found.user_id)
                 return None
             account = await accounts.by_id(connection, found.user_id)
