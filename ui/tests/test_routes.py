@@ -102,3 +102,8 @@ async def test_health_names_each_service(browser: httpx.AsyncClient, stand_in: s
             response = await browser.get("/health/ready")
     assert response.status_code == 503
     assert response.json()["dependencies"] == {"auth": "ok", "query": "does not answer"}
+
+
+async def test_metrics_tell_how_long_services_take(browser: httpx.AsyncClient) -> None:
+    await browser.get("/health/ready")
+    assert "telltale_ui_request_seconds_count" in (await browser.get("/metrics")).text

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from prometheus_client import Histogram
 
 from telltale_ui.sessions import AccessToken, User
 from telltale_ui.settings import UiSettings
@@ -13,6 +14,11 @@ from telltale_ui.settings import UiSettings
 Json = dict[str, Any]
 Params = Mapping[str, str | int | float | bool | Sequence[str] | None]
 
+_SECONDS = Histogram(
+    "telltale_ui_request_seconds",
+    "Calls from the UI to the services, until the answer.",
+    ["service", "method", "status"],
+)
 _TIMEOUT = httpx.Timeout(15.0, connect=3.0)
 
 
@@ -101,10 +107,15 @@ class ApiClient:
         if authorization:
             sent["authorization"] = authorization
         query = {name: value for name, value in (params or {}).items() if value not in (None, "", [], ())}
+        started = time.monotonic()
+        status = "no answer"
         try:
             response = self._http.request(method, url, params=query, json=body, headers=sent)
+            status = str(response.status_code)
         except httpx.HTTPError as error:
             raise ApiError("A service does not answer", "It may be starting. Try again in a few seconds.") from error
+        finally:
+            _SECONDS.labels(httpx.URL(url).netloc.decode(), method, status).observe(time.monotonic() - started)
         if response.is_error:
             raise _error_of(response)
         return response

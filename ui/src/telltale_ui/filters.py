@@ -48,8 +48,9 @@ class Selection:
 
 def series_filters(series: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
     """Source and category; nothing chosen means all of them."""
-    sources = sorted({one["source"] for one in series})
-    categories = sorted({one["category"] for one in series})
+    # What the address names stays chosen although no series has it (any more).
+    sources = sorted({one["source"] for one in series} | set(st.query_params.get_all("source")))
+    categories = sorted({one["category"] for one in series} | set(st.query_params.get_all("category")))
     return (
         st.multiselect("Source", sources, key="source", bind="query-params", placeholder="All sources"),
         st.multiselect("Category", categories, key="category", bind="query-params", placeholder="All categories"),

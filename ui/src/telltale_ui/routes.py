@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -87,6 +88,10 @@ class SessionRoutes:
         return JSONResponse(body, 200 if all(up.values()) else 503)
 
 
+async def _metrics(_: Request) -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
 async def _live(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
@@ -107,4 +112,5 @@ def create_routes(api: ApiClient, tickets: Tickets) -> list[Route]:
         Route("/stream-token", _own_pages_only(sessions.stream_token), methods=["POST"]),
         Route("/health/live", _live),
         Route("/health/ready", sessions.ready),
+        Route("/metrics", _metrics),
     ]

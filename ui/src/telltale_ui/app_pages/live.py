@@ -3,20 +3,21 @@
 import streamlit as st
 
 from telltale_ui import feedback, login
+from telltale_ui.api_client import ApiError
+from telltale_ui.filters import series_filters
 from telltale_ui.inject import inject_dialog
 from telltale_ui.judge import judge_dialog
 from telltale_ui.live_chart import live_chart
 
 feedback.show_done()
-series = login.api().series()
-sources = sorted({one["source"] for one in series})
-categories = sorted({one["category"] for one in series})
-
+try:
+    series = login.api().series()
+except ApiError as error:
+    # The charts need no stored series: they go on while the filters lack their choices.
+    series = []
+    st.caption(f":material/warning: The choice of series is not available. {feedback.describe(error)}")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    chosen_sources = st.multiselect("Source", sources, key="source", bind="query-params", placeholder="All sources")
-    chosen_categories = st.multiselect(
-        "Category", categories, key="category", bind="query-params", placeholder="All categories"
-    )
+    sources, categories = series_filters(series)
     minutes = st.segmented_control(
         "Range",
         ["1 min", "5 min", "15 min"],
@@ -35,9 +36,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         if inject:
             inject_dialog(series)
 
-events = live_chart(
-    sources=chosen_sources, categories=chosen_categories, minutes=int(minutes.split()[0]), key="live_chart"
-)
+events = live_chart(sources=sources, categories=categories, minutes=int(minutes.split()[0]), key="live_chart")
 if events.account_changed:
     login.forget_token()
     st.rerun()
