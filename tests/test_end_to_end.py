@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -104,14 +105,18 @@ def test_own_readings_are_confirmed_then_stored_once(stack: Stack, query: httpx.
     assert summary["max"] == 49.5
 
 
+def _has_stored(query: httpx.Client, enough: int) -> bool:
+    return bool(settled(query, "generator")["stored"] >= enough)
+
+
 def test_killing_the_writer_loses_and_repeats_nothing(stack: Stack, query: httpx.Client) -> None:
     with stack.client("generator", "user") as generator:
         generator.patch("/generator", json={"rate": 50}).raise_for_status()
         try:
             for _ in range(3):
-                before = settled(query, "generator")["stored"]
+                enough = settled(query, "generator")["stored"] + 500
                 stack.kill("writer")
-                eventually(lambda before=before: settled(query, "generator")["stored"] > before + 500)
+                eventually(partial(_has_stored, query, enough))
         finally:
             generator.patch("/generator", json={"rate": 1}).raise_for_status()
 
