@@ -1,11 +1,15 @@
 """How every page tells what happened: errors in plain words, empty states that name the next action, toasts."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
+import structlog
 
 from telltale_ui.api_client import ApiError
+
+log = structlog.get_logger("telltale.ui")
 
 _DONE = "done_message"
 
@@ -50,6 +54,15 @@ def plain_errors() -> Iterator[None]:
             show_not_allowed(error.detail or "Your role does not allow this.")
         else:
             show_error(error)
+
+
+def show_unexpected(error: Exception) -> bool:
+    """A fault of ours: the reader gets an id to quote, the log the same id with the traceback."""
+    fault = secrets.token_hex(8)
+    log.error("page failed", fault=fault, exc_info=error)
+    st.error(f"It is not your doing. Fault id: `{fault}`", title="Something went wrong here", icon=":material/error:")
+    st.button("Try again", icon=":material/refresh:", key="retry_unexpected")
+    return True
 
 
 def done(message: str) -> None:

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from telltale_ui.api_client import ApiClient
+from telltale_ui.feedback import show_unexpected
 from telltale_ui.routes import create_routes
 from telltale_ui.sessions import TICKETS
 from telltale_ui.settings import UiSettings
@@ -52,6 +53,7 @@ def create_app(settings: UiSettings) -> st.App:
         SCRIPT,
         lifespan=close_connections,
         routes=create_routes(api, TICKETS),
+        on_script_error=show_unexpected,
         middleware=[Middleware(SecurityHeaders)],
     )
 
