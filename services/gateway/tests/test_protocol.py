@@ -320,12 +320,12 @@ async def test_a_client_that_stops_reading_is_closed_and_disturbs_nobody(start: 
 
 async def test_a_client_that_answers_no_ping_is_gone_soon(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("telltale_gateway.protocol.CLOSE_GRACE", 0.1)
-    async with start(uvicorn_options={"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}) as running:
-        async with connect(running.url, max_queue=1) as silent:
-            await hear(silent, "hello")
-            silent.transport.pause_reading()
-            await eventually(lambda: len(running.gateway.clients) == 0, 3)
-            silent.transport.abort()
+    pings = {"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}
+    async with start(uvicorn_options=pings) as running, connect(running.url, max_queue=1) as silent:
+        await hear(silent, "hello")
+        silent.transport.pause_reading()
+        await eventually(lambda: len(running.gateway.clients) == 0, 3)
+        silent.transport.abort()
 
 
 async def test_a_client_that_pauses_is_told_what_it_missed(start: Start, auth: Any) -> None:
