@@ -240,7 +240,7 @@ async def test_openapi_describes_every_operation(api: Api) -> None:
     }
     for name, operation in operations.items():
         assert operation["summary"], name
-        assert "default" in operation["responses"], name
+        assert operation["responses"]["default"]["content"].keys() == {"application/problem+json"}, name
         assert "422" not in operation["responses"], f"{name}: errors are problem details"
     guarded = {name for name, operation in operations.items() if operation.get("security")}
     assert operations.keys() - guarded == {

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -158,8 +159,35 @@ class RequestIds:
             await self._app(scope, receive, send_with_id)
 
 
+def _described(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with problem details as the answer to every error, in place of FastAPI's own 422."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    described = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(described.pop("$defs"), ProblemDetails=described)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    reference = {"$ref": "#/components/schemas/ProblemDetails"}
+    content = {PROBLEM_JSON: {"schema": reference}}
+    for operations in document.get("paths", {}).values():
+        for operation in operations.values():
+            responses = operation["responses"]
+            if "HTTPValidationError" in str(responses.get("422")):
+                del responses["422"]
+            for response in responses.values():
+                if response.get("content", {}).get("application/json", {}).get("schema") == reference:
+                    response["content"] = content
+            responses.setdefault("default", {"description": "Problem details (RFC 9457)", "content": content})
+    return document
+
+
 def install_problem_details(app: FastAPI) -> None:
-    """Make ``app`` answer every error as problem details, and give every request an id."""
+    """Make ``app`` answer every error as problem details, say so in its OpenAPI, and give every request an id."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return app.openapi_schema or _described(generate())
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)

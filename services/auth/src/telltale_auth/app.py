@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -25,7 +24,7 @@ from telltale_auth.tokens import TokenSigner
 from telltale_auth.verifier import AccountVerifier
 from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.database import create_engine, database_problem, is_transient, wait_for_schema
-from telltale_shared.errors import ProblemDetails, Unavailable, problem_response
+from telltale_shared.errors import Unavailable, problem_response
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
 from telltale_shared.system_events import SystemEvents
@@ -72,11 +71,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
     app.add_exception_handler(DBAPIError, _on_database_error)
     app.add_exception_handler(PoolTimeout, _on_database_error)
-    errors: dict[int | str, dict[str, Any]] = {
-        "default": {"model": ProblemDetails, "description": "Problem details (RFC 9457)"}
-    }
     for router in (sessions.router, sessions.keys_router, accounts.router, audit.router):
-        app.include_router(router, responses=errors)
+        app.include_router(router)
     return app
 
 

@@ -69,8 +69,9 @@ async def page(
     """The newest rows with ids below ``before_id`` that hold ``search``, and how many there are on all pages."""
     wanted = audit_log.c.id > 0
     if search:
-        columns = (audit_log.c.actor, audit_log.c.action, audit_log.c.target, cast(audit_log.c.detail, String))
-        wanted = or_(*(column.icontains(search, autoescape=True) for column in columns))
+        columns = (audit_log.c.actor, audit_log.c.action, audit_log.c.target, audit_log.c.detail)
+        # Cast, so that an ASCII column can be compared with any text.
+        wanted = or_(*(cast(column, String).icontains(search, autoescape=True) for column in columns))
     total = (await connection.execute(select(func.count()).select_from(audit_log).where(wanted))).scalar_one()
     here = wanted if before_id is None else wanted & (audit_log.c.id < before_id)
     rows = await connection.execute(select(audit_log).where(here).order_by(audit_log.c.id.desc()).limit(limit))
