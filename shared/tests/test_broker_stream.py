@@ -1,0 +1,120 @@
+"""Following a stream: from any position, in order, each message once, over every cut."""
+
+import asyncio
+
+import pytest
+from shared.tests.conftest import SCHEMA, Lane, NewLane
+
+from telltale_shared.broker import StreamEvent, StreamOffset, follow
+from telltale_shared.testing import eventually
+from telltale_shared.testing_proxy import TcpProxy
+
+pytestmark = pytest.mark.anyio
+
+STREAM: dict[str, str | int | bool] = {"x-queue-type": "stream", "x-max-length-bytes": 10_000_000}
+
+
+class Done(Exception):
+    """Enough was seen."""
+
+
+async def seen_from(lane: Lane, start: StreamOffset, last: bytes) -> list[StreamEvent]:
+    """Everything from ``start`` to the message ``last``."""
+    events: list[StreamEvent] = []
+
+    async def handle(event: StreamEvent) -> None:
+        events.append(event)
+        if event.body == last:
+            raise Done
+
+    with pytest.raises(Done):
+        await follow(lane.link(), lane.name, handle, start=start)
+    return events
+
+
+async def test_everything_from_the_first_message_on_with_its_place(new_lane: NewLane) -> None:
+    lane = new_lane(STREAM)
+    async with lane.publisher() as publisher:
+        for n in range(300):
+            await publisher.publish(lane.name, b"%d" % n, schema=SCHEMA, headers={"first": n}, persistent=False)
+    events = await seen_from(lane, "first", b"299")
+    assert [event.body for event in events] == [b"%d" % n for n in range(300)]
+    assert [event.offset for event in events] == list(range(300))
+    assert (events[7].schema, events[7].headers["first"]) == (SCHEMA, 7)
+
+
+async def test_from_an_offset_inside_what_was_written_together(new_lane: NewLane) -> None:
+    lane = new_lane(STREAM)
+    async with lane.publisher() as publisher:
+        await asyncio.gather(*(publisher.publish(lane.name, b"x", schema=SCHEMA) for _ in range(200)))
+        await publisher.publish(lane.name, b"last", schema=SCHEMA)
+    events = await seen_from(lane, 137, b"last")
+    assert [event.offset for event in events] == list(range(137, 201))
+
+
+async def test_from_an_age_and_from_next(new_lane: NewLane) -> None:
+    lane = new_lane(STREAM)
+    await lane.send(b"old", b"older")
+    assert [event.body for event in await seen_from(lane, "5m", b"older")] == [b"old", b"older"]
+    fresh: list[bytes] = []
+
+    async def handle(event: StreamEvent) -> None:
+        fresh.append(event.body)
+
+    task = asyncio.create_task(follow(lane.link(), lane.name, handle, start="next"))
+    async with lane.publisher() as publisher:
+
+        async def arrives() -> bool:
+            await publisher.publish(lane.name, b"new", schema=SCHEMA)
+            return bool(fresh)
+
+        await eventually(arrives)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert set(fresh) == {b"new"}
+
+
+async def test_after_a_cut_it_goes_on_behind_the_last_message_handled(new_lane: NewLane, proxy: TcpProxy) -> None:
+    lane = new_lane(STREAM)
+    seen: list[bytes] = []
+
+    async def handle(event: StreamEvent) -> None:
+        seen.append(event.body)
+
+    task = asyncio.create_task(follow(lane.through(proxy).link(), lane.name, handle, start="first"))
+    async with lane.publisher() as publisher:
+        for n in range(60):
+            await publisher.publish(lane.name, b"%d" % n, schema=SCHEMA)
+            if n % 20 == 10:
+                await proxy.cut()
+                await proxy.mend()
+    await eventually(lambda: len(seen) >= 60, 20)
+    assert seen == [b"%d" % n for n in range(60)]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_cut_before_the_first_message_does_not_move_next(new_lane: NewLane, proxy: TcpProxy) -> None:
+    lane = new_lane(STREAM)
+    await lane.send(b"old")
+    seen: list[bytes] = []
+
+    async def handle(event: StreamEvent) -> None:
+        seen.append(event.body)
+
+    link = lane.through(proxy).link()
+    task = asyncio.create_task(follow(link, lane.name, handle, start="next"))
+    await eventually(lambda: link.problem is None)
+    await proxy.cut()
+    await eventually(lambda: link.problem is not None)
+    await proxy.mend()
+    await eventually(lambda: link.problem is None)
+
+    async def arrives() -> bool:
+        await lane.send(b"new")
+        return bool(seen)
+
+    await eventually(arrives)
+    assert set(seen) == {b"new"}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
