@@ -3,6 +3,7 @@
 const BYTES = ["", "k", "M", "G", "T", "P"];
 
 function decimals(magnitude: number): number {
+  if (magnitude === 0) return 0;
   if (magnitude >= 1000) return 0;
   if (magnitude >= 100) return 1;
   if (magnitude >= 1) return 2;

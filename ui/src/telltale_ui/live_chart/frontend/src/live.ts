@@ -5,7 +5,7 @@ import { gatewayUrl, LiveConnection, type LinkState, type Subscription } from ".
 import { make, setHidden } from "./dom";
 import { Feed, Tooltip } from "./feed";
 import { LatencyWindow } from "./latency";
-import { type LiveSeries, Model } from "./model";
+import { type LiveSeries, Model, silenceLimit } from "./model";
 import { Panel } from "./panel";
 import type { Anomaly, Frame, SeriesInfo } from "./protocol";
 import { Shortcuts } from "./shortcuts";
@@ -24,8 +24,6 @@ export interface PageEvents {
 }
 
 const PANELS_SHOWN = 24;
-const STALE_SECONDS = 5;
-const STALE_INTERVALS = 3;
 const SKELETONS = 4;
 const SHORTEST_RANGE_SECONDS = 60;
 const now = (): number => (performance.timeOrigin + performance.now()) / 1000;
@@ -287,7 +285,7 @@ export class LiveScreen {
     const to = this.isHeld ? this.frozenTo : now();
     const [from, until] = this.zoom ?? [this.beginning(to), to];
     for (const panel of this.panels.values()) panel.draw(from, until);
-    for (const tile of this.tiles.values()) tile.update();
+    for (const tile of this.tiles.values()) tile.update(now());
     if (this.anomaliesChanged) {
       this.anomaliesChanged = false;
       this.feed.show(this.chosen.flatMap((one) => one.anomalies));
@@ -320,8 +318,7 @@ export class LiveScreen {
     if (this.link !== "open") return this.link;
     if (this.isHeld) return "paused";
     const { newest } = this.model;
-    const limit = Math.max(STALE_SECONDS, STALE_INTERVALS * this.model.usualInterval);
-    return newest === null || now() - newest > limit ? "stale" : "live";
+    return newest === null || now() - newest > silenceLimit(this.model.usualInterval) ? "stale" : "live";
   }
 
   private showStatus(): void {

@@ -5,6 +5,9 @@ import { Samples } from "./samples";
 
 const ANOMALIES_PER_SERIES = 200;
 
+/** Seconds without a reading after which a series, or the whole screen, counts as silent. */
+export const silenceLimit = (usualInterval: number | null): number => Math.max(5, 3 * (usualInterval ?? 0));
+
 export interface LiveSeries {
   readonly key: string;
   info: SeriesInfo;
@@ -78,9 +81,9 @@ export class Model {
     return firsts.length > 0 ? Math.min(...firsts) : null;
   }
 
-  /** The shortest usual pause between readings of a series, in seconds; 1 while unknown. */
-  get usualInterval(): number {
+  /** The shortest usual pause between readings of a series, in seconds; null while unknown. */
+  get usualInterval(): number | null {
     const known = [...this.held.values()].map((one) => one.samples.usualInterval).filter((one) => one !== null);
-    return known.length > 0 ? Math.min(...known) : 1;
+    return known.length > 0 ? Math.min(...known) : null;
   }
 }

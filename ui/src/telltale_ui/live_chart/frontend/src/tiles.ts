@@ -1,8 +1,8 @@
 // One tile a series: name, newest value, unit, and how it moved over the last minute.
 
 import { make, setText } from "./dom";
-import { formatValue, splitValue } from "./format";
-import type { LiveSeries } from "./model";
+import { formatAge, formatValue, splitValue } from "./format";
+import { type LiveSeries, silenceLimit } from "./model";
 
 const CHANGE_SECONDS = 60;
 
@@ -25,24 +25,28 @@ export class Tile {
     this.element.onclick = onClick;
   }
 
-  update(): void {
+  update(now: number): void {
     const { samples, info, anomalies } = this.series;
     const last = samples.last;
     if (last === null) return;
     const parts = splitValue(last.value, info.unit);
     setText(this.value, parts.text);
     setText(this.unit, parts.unit);
-    const before = samples.valueBefore(last.time - CHANGE_SECONDS);
-    const known = before !== null && samples.time(0) <= last.time - CHANGE_SECONDS + 1;
-    if (known) {
-      const difference = last.value - before;
-      const direction = difference > 0 ? "▲" : difference < 0 ? "▼" : "=";
-      setText(this.change, `${direction} ${formatValue(Math.abs(difference), info.unit)} in 1 min`);
-    } else {
-      setText(this.change, "\u00a0");
-    }
+    const silence = now - last.time;
+    const silent = silence > silenceLimit(samples.usualInterval);
+    this.element.classList.toggle("silent", silent);
+    setText(this.change, silent ? `silent for ${formatAge(silence)}` : this.changeText(last.time, last.value));
     const newest = anomalies[anomalies.length - 1];
-    const alarming = newest !== undefined && last.time - newest.observedAt < CHANGE_SECONDS;
-    this.element.classList.toggle("anomalous", alarming);
+    this.element.classList.toggle("anomalous", newest !== undefined && now - newest.observedAt < CHANGE_SECONDS);
+  }
+
+  /** How the value moved over the last minute; nothing while less than a minute is known. */
+  private changeText(time: number, value: number): string {
+    const { samples, info } = this.series;
+    const before = samples.valueBefore(time - CHANGE_SECONDS);
+    if (before === null || samples.time(0) > time - CHANGE_SECONDS + 1) return "\u00a0";
+    const difference = value - before;
+    const direction = difference > 0 ? "▲" : difference < 0 ? "▼" : "=";
+    return `${direction} ${formatValue(Math.abs(difference), info.unit)} in 1 min`;
   }
 }
