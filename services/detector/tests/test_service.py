@@ -16,12 +16,21 @@ from structlog.testing import capture_logs
 
 from telltale_detector.announcer import Announcer
 from telltale_detector.checkpoint import Checkpoint, Position, load, save
-from telltale_detector.consumer import Consumer
+from telltale_detector.consumer import Consumer, OneSessionLink
 from telltale_detector.settings import Settings
-from telltale_shared.broker import BrokerAddress, Link, Publisher, StreamEvent, Subscription, consume, follow
+from telltale_shared.broker import (
+    BrokerAddress,
+    Link,
+    Publisher,
+    PublishRefused,
+    StreamEvent,
+    Subscription,
+    consume,
+    follow,
+)
 from telltale_shared.contracts import AnomalyDetected, LogEvent, ReadingBatch, SeriesKey, decode, encode, schema_of
 from telltale_shared.system_events import now_us
-from telltale_shared.testing import Access, eventually
+from telltale_shared.testing import Access, Servers, eventually
 from telltale_shared.topology import EVENTS_QUEUE, LIVE_READINGS, LIVE_STREAM, topology
 
 pytestmark = pytest.mark.anyio
@@ -198,11 +207,43 @@ async def test_another_stream_at_the_same_place_is_read_from_its_beginning(
         await eventually(lambda: any(isinstance(event, LogEvent) for event in events), 10)
 
 
-def offline(folder: Path) -> Consumer:
+async def test_a_stream_that_ends_before_the_checkpoint_is_read_from_its_beginning(
+    new_broker: Callable[[], Access], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telltale_detector.consumer.SILENCE", 0.5)
+    access = new_broker()
+    await publish(access, deliveries(100, anomalous=50))
+    link = OneSessionLink(BrokerAddress(access.url, access.password), topology(), name="test")
+    consumer = offline(tmp_path, link)
+    consumer.position = Position(1_000, 12_345, now_us())
+    task = asyncio.create_task(consumer.run())
+    await eventually(lambda: consumer.scored == 100, 20)
+    assert consumer.position.offset == 99
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_stream_that_is_deleted_and_made_again_is_scored_whole(
+    servers: Servers, new_broker: Callable[[], Access], tmp_path: Path, free_port: int
+) -> None:
+    access = new_broker()
+    batches = deliveries(400, anomalous=300)
+    async with stored(access) as events, service(access, tmp_path, free_port):
+        await publish(access, batches[:100])
+        await until(partial(all_scored, free_port, 0, 100))
+        servers.run_rabbitmqctl("delete_queue", "-p", access.url.rpartition("/")[2], LIVE_STREAM)
+        await until(partial(routed, access, batches[100]))
+        await publish(access, batches[101:])
+        await until(partial(all_scored, free_port, 0, 400))
+        await eventually(lambda: len(anomalies(events)) == 1)
+
+
+def offline(folder: Path, link: Link | None = None) -> Consumer:
     """A consumer that is handed its messages by the test."""
     address = BrokerAddress("amqp://nobody@127.0.0.1:1/none", "")
     settings = Settings(checkpoint_dir=folder)
-    link = Link(address, topology(), name="test")
+    link = link or Link(address, topology(), name="test")
     return Consumer(settings, link, Announcer(Publisher(address, topology(), name="test")), now_us)
 
 
@@ -214,6 +255,14 @@ async def metric(port: int, name: str) -> float:
         except httpx.TransportError:
             return -1.0
     return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name} ")), -1.0)
+
+
+async def routed(access: Access, batch: ReadingBatch) -> bool:
+    """Whether there is a stream again that takes ``batch``."""
+    with suppress(PublishRefused):
+        await publish(access, [batch])
+        return True
+    return False
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 
 from telltale_detector import __version__
 from telltale_detector.announcer import Announcer
-from telltale_detector.consumer import Consumer
+from telltale_detector.consumer import Consumer, OneSessionLink
 from telltale_detector.settings import Settings
-from telltale_shared.broker import BrokerAddress, Link, Publisher
+from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
 from telltale_shared.system_events import SystemEvents, now_us
@@ -27,7 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The detector: health and metrics outside, the consumer inside."""
     address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
     declared = topology(settings.store_partitions)
-    link = Link(address, declared, name="detector: live stream")
+    link = OneSessionLink(address, declared, name="detector: live stream")
     publisher = Publisher(address, declared, name="detector: anomalies")
     announcer = Announcer(publisher)
     consumer = Consumer(settings, link, announcer, now_us)

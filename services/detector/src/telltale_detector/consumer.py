@@ -7,9 +7,10 @@ model does the same with the same readings, and an anomaly that is published aga
 import asyncio
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import structlog
@@ -36,6 +37,31 @@ SILENCE = 15.0
 
 class _Suspicious(Exception):
     """The stream is silent although it should not be, or is not the one that the position belongs to."""
+
+
+class Reconnected(Exception):
+    """The connection was lost and is there again."""
+
+
+class OneSessionLink(Link):
+    """Tells of a lost connection once it is repaired, because the stream may be another one by then."""
+
+    async def run(self, session: Callable[[Any], Awaitable[None]]) -> None:
+        """Run ``session``.
+
+        Raises:
+            Reconnected: it would have to be run again.
+        """
+        begun = False
+
+        async def once(connection: Any) -> None:
+            nonlocal begun
+            if begun:
+                raise Reconnected
+            begun = True
+            await session(connection)
+
+        await super().run(once)
 
 
 class Consumer:
@@ -83,6 +109,8 @@ class Consumer:
             following = asyncio.create_task(follow(self._link, LIVE_STREAM, self.handle, start=start))
             try:
                 await self._watch(following)
+            except Reconnected:
+                log.info("reading on behind the last message handled", position=self.position)
             except _Suspicious as reason:
                 if not self._verified and self.position is not None:
                     # What of it was scored before is later than nothing that the model knows, and so is ignored.
@@ -92,7 +120,7 @@ class Consumer:
                     self.position = None
             finally:
                 following.cancel()
-                with suppress(asyncio.CancelledError, _Suspicious):
+                with suppress(asyncio.CancelledError, Reconnected, _Suspicious):
                     await following
 
     async def _watch(self, following: asyncio.Task[None]) -> None:
