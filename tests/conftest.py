@@ -14,7 +14,6 @@ from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.topology import topology
 
 ROOT = Path(__file__).resolve().parents[1]
-OFFSET = 11_000
 PORTS = {
     "query": 8000,
     "auth": 8001,
@@ -36,18 +35,22 @@ class Stack:
 
     folder: Path
 
+    def port(self, name: str) -> int:
+        """The port of a service or server."""
+        return PORTS[name] + int((self.folder / "port-offset").read_text())
+
     def url(self, name: str) -> str:
         """The base URL of a service, without a slash at its end."""
-        return f"http://127.0.0.1:{PORTS[name] + OFFSET}"
+        return f"http://127.0.0.1:{self.port(name)}"
 
     @property
     def stream_url(self) -> str:
         """The gateway's WebSocket."""
-        return f"ws://127.0.0.1:{PORTS['gateway'] + OFFSET}/api/v1/stream"
+        return f"ws://127.0.0.1:{self.port('gateway')}/api/v1/stream"
 
     def control(self, command: str, *names: str) -> str:
         """Run a command of ``deploy/native/stack.py``: ``start``, ``stop``, ``kill``, ``status``, …"""
-        options = ("--run-dir", str(self.folder), "--port-offset", str(OFFSET), "--env-file", "/dev/null")
+        options = ("--run-dir", str(self.folder), "--port-offset", "auto", "--env-file", "/dev/null")
         result = subprocess.run(
             (sys.executable, str(ROOT / "deploy" / "native" / "stack.py"), command, *names, *options),
             capture_output=True,
@@ -87,7 +90,7 @@ class Stack:
     async def publish(self, routing_key: str, *bodies: bytes) -> None:
         """Publish messages of any content, as a program of somebody else's could."""
         password = next((self.folder / "secrets").glob("*/AMQP_PASSWORD")).read_text().strip()
-        url = f"amqp://telltale@127.0.0.1:{PORTS['rabbitmq'] + OFFSET}/telltale"
+        url = f"amqp://telltale@127.0.0.1:{self.port('rabbitmq')}/telltale"
         async with Publisher(BrokerAddress(url, password), topology(), name="stranger") as publisher:
             for body in bodies:
                 await publisher.publish(routing_key, body, schema="reading_batch/1")

@@ -8,10 +8,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import ports
+
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Base port of everything that listens; a stack adds its own offset. With the largest offset in use all stay below
-#: 32768, where the ephemeral range starts.
+#: Base port of everything that listens; a stack adds its own offset. With the largest that `auto` takes all stay
+#: below 32768, where the ephemeral range starts.
 PORTS = {
     "query": 8000,
     "auth": 8001,
@@ -35,6 +37,13 @@ class StackError(Exception):
     """Something that the user can act on; its text is printed without a traceback."""
 
 
+def _free_offset() -> int:
+    for offset in range(10_000, 18_000, 40):
+        if all(ports.is_free(base + offset) for base in PORTS.values()):
+            return offset
+    raise StackError("no free ports between 18000 and 32000")
+
+
 @dataclass(frozen=True)
 class Layout:
     """Folders and ports of one stack: `run` holds everything that it writes, `offset` is added to every base port."""
@@ -43,12 +52,18 @@ class Layout:
     offset: int = 0
 
     @classmethod
-    def at(cls, run: Path, offset: int | None) -> Layout:
-        """The layout in the folder `run`; without an `offset`, with the one that was used there last."""
+    def at(cls, run: Path, offset: str | None) -> Layout:
+        """The layout in the folder `run`.
+
+        `offset` is a number; `auto` for the one that was used there last, or else any whose ports are all free; None
+        for the one that was used there last, or else 0.
+        """
         remembered = run / _OFFSET_FILE
-        if offset is None:
-            offset = int(remembered.read_text()) if remembered.exists() else 0
-        return cls(run, offset)
+        if offset not in (None, "auto"):
+            return cls(run, int(offset))
+        if remembered.exists():
+            return cls(run, int(remembered.read_text()))
+        return cls(run, _free_offset() if offset == "auto" else 0)
 
     def port(self, name: str) -> int:
         """The port of the process `name` in this stack."""

@@ -31,7 +31,7 @@ class Process:
 
     name: str
     module: str  # run as `python -m module`
-    folder: str  # its package, below the repository; a process whose package is not there is left out
+    folder: str  # its package, below the repository, and its working directory
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: str = ""  # whose secrets it sees; its own name if not said
     ready: str = "/health/ready"

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,11 +56,6 @@ class Timing:
 # --- from the description to what runs -------------------------------------------------------------------------------
 
 
-def _is_there(process: Process) -> bool:
-    source = ROOT / process.folder / "src" / process.module.replace(".", "/")
-    return source.with_suffix(".py").exists() or (source / "__main__.py").exists()
-
-
 def _environment(layout: Layout, process: Process, user: Mapping[str, str]) -> dict[str, str]:
     values = {name: str(layout.port(name)) for name in PORTS}
     values["data"] = str(layout.data / process.name)
@@ -74,7 +69,7 @@ def _environment(layout: Layout, process: Process, user: Mapping[str, str]) -> d
 
 def _service_programs(layout: Layout, user: Mapping[str, str]) -> list[Program]:
     programs = []
-    for process in filter(_is_there, SERVICES):
+    for process in SERVICES:
         (layout.data / process.name).mkdir(mode=0o700, exist_ok=True)
         (layout.secrets / (process.secrets or process.name)).mkdir(mode=0o700, exist_ok=True)
         command = [str(environment.PYTHON), "-m", process.module]
@@ -99,13 +94,12 @@ def _install(group: str) -> None:
         python.result()
 
 
-def _check_ports(layout: Layout, supervisor: Supervisor) -> None:
+def _check_ports(layout: Layout, supervisor: Supervisor, names: Collection[str]) -> None:
     running = supervisor.processes() if supervisor.is_running() else {}
     ours = {name for name, info in running.items() if info["pid"]}
     if "rabbitmq" in ours:
         ours.add("rabbitmq-distribution")
-    absent = {process.name for process in SERVICES if not _is_there(process)}
-    taken = [name for name in PORTS if name not in ours | absent and not ports.is_free(layout.port(name))]
+    taken = [name for name in names if name not in ours and not ports.is_free(layout.port(name))]
     if taken:
         lines = [f"port {layout.port(name)} ({name}) is taken by {ports.holder(layout.port(name))}" for name in taken]
         raise StackError("\n       ".join([*lines, "End it, or start this stack elsewhere: make up PORT_OFFSET=100"]))
@@ -125,11 +119,11 @@ def _migrate(layout: Layout, user: Mapping[str, str]) -> None:
             raise StackError(f"{process.name} failed:\n{result.stdout}{result.stderr}")
 
     with ThreadPoolExecutor() as pool:
-        list(pool.map(run, filter(_is_there, MIGRATIONS)))
+        list(pool.map(run, MIGRATIONS))
 
 
 def _wait_until_healthy(layout: Layout, supervisor: Supervisor) -> None:
-    waiting = {process.name: process for process in filter(_is_there, SERVICES)}
+    waiting = {process.name: process for process in SERVICES}
     deadline = time.monotonic() + _HEALTHY_SECONDS
     while waiting:
         answers = {name: status.health(layout, process) for name, process in waiting.items()}
@@ -164,14 +158,14 @@ def up(layout: Layout, options: argparse.Namespace) -> int:
     supervisor = _supervisor(layout)
     if not supervisor.is_running():
         supervisor.end_orphans()
-    _check_ports(layout, supervisor)
+    _check_ports(layout, supervisor, PORTS)
     with timing.step("private MariaDB and RabbitMQ"):
         _start_servers(layout, supervisor, _service_programs(layout, user))
     with timing.step("database accounts and migrations"):
         servers.apply_accounts(layout)
         _migrate(layout, user)
     with timing.step("services and UI healthy"):
-        supervisor.start([process.name for process in filter(_is_there, SERVICES)])
+        supervisor.start([process.name for process in SERVICES])
         _wait_until_healthy(layout, supervisor)
     timing.total()
     print_addresses(layout, user)
@@ -215,6 +209,7 @@ def servers_up(layout: Layout, _options: argparse.Namespace) -> int:
     _make_secrets(layout, {})
     supervisor = _supervisor(layout)
     if not supervisor.is_running():
+        _check_ports(layout, supervisor, [*servers.SERVERS, "rabbitmq-distribution"])
         _start_servers(layout, supervisor, [])
     servers.write_test_description(layout)
     return 0
@@ -293,7 +288,7 @@ def main() -> int:
     parser.add_argument("command", choices=_COMMANDS)
     parser.add_argument("names", nargs="*", help="which processes (logs, start, stop, kill)")
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run", help="folder of everything it writes")
-    parser.add_argument("--port-offset", type=int, help="added to every port; the last one is remembered")
+    parser.add_argument("--port-offset", help="added to every port, or 'auto'; the last one is remembered")
     parser.add_argument("--env-file", type=Path, default=ROOT / ".env", help="settings; see .env.example")
     parser.add_argument("--group", default="native", choices=["native", "dev"], help="dev: with what tests need")
     options = parser.parse_args()

@@ -14,7 +14,7 @@ from layout import ROOT
 
 _FOLDER = ROOT / ".run" / "test"
 _STACK = [sys.executable, str(ROOT / "deploy" / "native" / "stack.py")]
-_SERVERS = ["--run-dir", str(_FOLDER), "--port-offset", "10000"]
+_SERVERS = ["--run-dir", str(_FOLDER), "--port-offset", "auto"]
 
 
 def _pytest(folder: Path) -> bool:

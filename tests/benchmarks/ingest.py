@@ -33,7 +33,7 @@ from telltale_shared.topology import store_readings, topology
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = (sys.executable, str(ROOT / "deploy/native/stack.py"))
-OPTIONS = ("--run-dir", str(ROOT / ".run/bench"), "--port-offset", "11000")
+OPTIONS = ("--run-dir", str(ROOT / ".run/bench"), "--port-offset", "auto")
 DATABASE = "bench_ingest"
 VHOST = "bench"
 WRITER_PORT = 19_804

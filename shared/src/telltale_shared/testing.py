@@ -16,13 +16,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, overload
 
 import pytest
 
 T = TypeVar("T")
-
-_TEST_PORT_OFFSET = 10_000
 
 
 @dataclass(frozen=True)
@@ -92,13 +91,14 @@ def servers(pytestconfig: pytest.Config) -> Iterator[Servers]:
         yield Servers.read(Path(named))
         return
     script = _stack_script(pytestconfig.rootpath)
-    folder = script.parents[2] / ".run" / "test"
-    options = ("--run-dir", str(folder), "--port-offset", str(_TEST_PORT_OFFSET))
-    _run((sys.executable, str(script), "servers-up", *options))
-    try:
-        yield Servers.read(folder)
-    finally:
-        _run((sys.executable, str(script), "servers-down", *options))
+    with TemporaryDirectory(prefix="telltale-test-") as name:
+        folder = Path(name) / "run"
+        options = ("--run-dir", str(folder), "--port-offset", "auto")
+        _run((sys.executable, str(script), "servers-up", *options))
+        try:
+            yield Servers.read(folder)
+        finally:
+            _run((sys.executable, str(script), "servers-down", *options))
 
 
 @pytest.fixture(scope="session")
