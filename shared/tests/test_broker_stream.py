@@ -118,3 +118,25 @@ async def test_a_cut_before_the_first_message_does_not_move_next(new_lane: NewLa
     assert set(seen) == {b"new"}
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_goes_on_at_the_beginning_of_a_stream_made_anew(
+    new_lane: NewLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telltale_shared.broker.stream.REPLACED_AFTER", 0.5)
+    lane = new_lane(STREAM)
+    seen: list[tuple[int, bytes]] = []
+
+    async def handle(event: StreamEvent) -> None:
+        seen.append((event.offset, event.body))
+
+    task = asyncio.create_task(follow(lane.link(), lane.name, handle, start="first"))
+    await lane.send(b"a", b"b", b"c")
+    await eventually(lambda: len(seen) == 3)
+    async with lane.channel() as channel:
+        await channel.queue_delete(lane.name)
+    await lane.send(b"d")
+    await eventually(lambda: len(seen) == 4)
+    assert seen[3] == (0, b"d")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -16,6 +16,9 @@ log = structlog.get_logger("telltale.broker")
 StreamOffset = int | str
 """An offset, or ``first``, ``last``, ``next``, or an age such as ``5m``."""
 
+REPLACED_AFTER = 5.0
+"""Seconds of silence after which a stream that should repeat the last message handled counts as another one."""
+
 HANDLED_AT_ONCE = 100
 """Messages handled before one acknowledgement, which is what gives the broker leave to send more."""
 
@@ -40,7 +43,8 @@ async def follow(
 ) -> None:
     """Call ``handle`` for each message of ``stream`` from ``start`` on, in order, for ever.
 
-    After a lost connection it goes on behind the last message handled, never at ``start`` again.
+    After a lost connection it goes on behind the last message handled, never at ``start`` again. When the stream was
+    deleted and made anew meanwhile, it goes on at the beginning of the new one, whose offsets are smaller.
 
     Args:
         link: the supervised connection; nothing else may run on it.
@@ -49,40 +53,58 @@ async def follow(
         start: where to begin the first time.
         prefetch: messages that may be on their way at once.
     """
-    resume_at = start
+    begin_at = start
+    last: StreamEvent | None = None
 
     async def session(connection: AbstractConnection) -> None:
-        nonlocal resume_at
+        nonlocal begin_at, last
         channel = await (await connection.channel(publisher_confirms=False)).get_underlay_channel()
         await channel.basic_qos(prefetch_count=prefetch)
         arrived: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
-        consumer = await channel.basic_consume(stream, arrived.put, arguments={"x-stream-offset": resume_at})
+        # The last message handled is asked for again: only that shows whether this is the stream it came from, since
+        # the broker waits silently for an offset that a new stream has not reached yet.
+        offset = begin_at if last is None else last.offset
+        consumer = await channel.basic_consume(stream, arrived.put, arguments={"x-stream-offset": offset})
+        message = await _next(arrived, channel, consumer.consumer_tag, within=None if last is None else REPLACED_AFTER)
+        if last is not None and (message is None or _contradicts(_event(message), last)):
+            log.warning("the stream was made anew", stream=stream)
+            begin_at, last = "first", None
+            raise ConnectionError("the stream was made anew")
         unacknowledged = 0
-        while True:
-            message = await _next(arrived, channel, consumer.consumer_tag)
+        while message is not None:
             event = _event(message)
             # An offset names a chunk to the broker, which may deliver from the chunk's beginning.
-            if not isinstance(resume_at, int) or event.offset >= resume_at:
+            handled_up_to = last.offset if last is not None else begin_at - 1 if isinstance(begin_at, int) else -1
+            if event.offset > handled_up_to:
                 await handle(event)
-                resume_at = event.offset + 1
+                last = event
             unacknowledged += 1
             if arrived.empty() or unacknowledged >= HANDLED_AT_ONCE:
                 await channel.basic_ack(message.delivery_tag or 0, multiple=True)
                 unacknowledged = 0
+            message = await _next(arrived, channel, consumer.consumer_tag, within=None)
 
     await link.run(session)
 
 
+def _contradicts(event: StreamEvent, known: StreamEvent) -> bool:
+    """Whether ``event`` stands where ``known`` stood, but is another message."""
+    return event.offset == known.offset and event.body != known.body
+
+
 async def _next(
-    arrived: asyncio.Queue[DeliveredMessage], channel: AbstractChannel, tag: str | None
-) -> DeliveredMessage:
-    while True:
+    arrived: asyncio.Queue[DeliveredMessage], channel: AbstractChannel, tag: str | None, *, within: float | None
+) -> DeliveredMessage | None:
+    """The next message, or None when there is none ``within`` so many seconds."""
+    deadline = None if within is None else asyncio.get_running_loop().time() + within
+    while deadline is None or asyncio.get_running_loop().time() < deadline:
         try:
             async with asyncio.timeout(WATCHDOG_PERIOD):
                 return await arrived.get()
         except TimeoutError:
             if lost_consumer(channel, tag):
                 raise ConnectionError("the stream's consumer was cancelled by the broker") from None
+    return None
 
 
 def _event(message: DeliveredMessage) -> StreamEvent:
