@@ -102,6 +102,8 @@ def test_no_start_without_a_signing_seed(
         ("AUTH_PORT", "http"),
         ("AUTH_BCRYPT_COST", "3"),
         ("AUTH_HASH_THREADS", "0"),
+        ("AUTH_DATABASE_URL", "mysql://somewhere/telltale_auth"),
+        ("AUTH_DATABASE_URL", "mariadb+asyncmy://nowhere"),
         ("AMQP_URL", "http://x"),
         ("LOG_LEVEL", "LOUD"),
     ],

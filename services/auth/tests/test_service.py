@@ -12,8 +12,10 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import inspect, make_url
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from telltale_auth import schema
+from telltale_auth.accounts import repository as accounts
 from telltale_auth.app import create_app
 from telltale_auth.demo import PASSWORD
 from telltale_auth.settings import Settings
@@ -102,6 +104,16 @@ async def test_without_its_database_it_says_so_and_comes_back(settings: Settings
         await api.token("viewer")
         assert (await api.http.get("/health/ready")).status_code == 200
     await door.shut()
+
+
+async def test_errors_of_the_database_hold_no_secrets(api: Api) -> None:
+    too_long = "x" * 100
+    async with api.app.state.engine.connect() as connection:
+        user = await accounts.by_email(connection, "user@example.com")
+        assert user is not None
+        with pytest.raises(DBAPIError) as raised:
+            await accounts.change(connection, user.id, password_hash=too_long)
+    assert too_long not in str(raised.value)
 
 
 async def test_database_that_comes_later_is_waited_for(settings: Settings, free_port: int) -> None:

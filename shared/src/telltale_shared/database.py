@@ -51,6 +51,7 @@ def create_engine(url: str, password: str, *, pool_size: int = 5, statement_time
         pool_recycle=1_800,
         pool_timeout=10,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,  # hashes of passwords and sessions belong in no log
         connect_args={
             "stmt_cache_size": 100,
             "connect_timeout": 5,

@@ -132,6 +132,8 @@ async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("request failed", path=request.url.path, request_id=request_id_of(request), exc_info=error)
     problem = Problem("Something went wrong on our side. Quote the request id when you report it.")
     problem.status, problem.title = 500, "Internal error"
+    # This is answered outside RequestIds, which adds the header everywhere else.
+    problem.headers[REQUEST_ID_HEADER] = request_id_of(request)
     return problem_response(request, problem)
 
 

@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 from telltale_shared.settings import BrokerSettings, Environment, ServiceSettings
 
 _CONFIG = SettingsConfigDict(env_prefix="AUTH_")
+_DATABASE_URL = r"^mariadb\+asyncmy://[^/]+/[^/]+$"
 
 PRODUCTION_COST = 12
 """Rounds of bcrypt, as a power of two, that production demands."""
@@ -18,7 +19,7 @@ class AccountSettings(ServiceSettings):
 
     model_config = _CONFIG
 
-    database_url: str = "mariadb+asyncmy://telltale_auth@127.0.0.1:3306/telltale_auth"
+    database_url: str = Field("mariadb+asyncmy://telltale_auth@127.0.0.1:3306/telltale_auth", pattern=_DATABASE_URL)
     database_password: SecretStr = SecretStr("")
     bcrypt_cost: int = Field(PRODUCTION_COST, ge=4, le=16)
     """Power of two of bcrypt's rounds; below 12 for tests only."""
@@ -59,5 +60,7 @@ class MigrationSettings(ServiceSettings):
 
     model_config = _CONFIG
 
-    migration_database_url: str = "mariadb+asyncmy://telltale_auth_migrator@127.0.0.1:3306/telltale_auth"
+    migration_database_url: str = Field(
+        "mariadb+asyncmy://telltale_auth_migrator@127.0.0.1:3306/telltale_auth", pattern=_DATABASE_URL
+    )
     migration_database_password: SecretStr = SecretStr("")

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_auth.accounts import repository as accounts
@@ -216,7 +216,7 @@ class SessionService:
         while True:
             try:
                 await in_transaction(self._engine, lambda connection: repository.purge(connection, self._clock()))
-            except DBAPIError as error:
+            except (SQLAlchemyError, OSError) as error:
                 log.warning("expired sessions not deleted; tried again later", error=str(error)[:200])
             await asyncio.sleep(PURGE_PERIOD)
 
