@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from services.generator.tests.conftest import Store
 
-from telltale_generator.publisher import DELIVERY_READINGS, GOODBYES, ReadingPublisher, SpoolFull
+from telltale_generator.deliveries import DELIVERY_READINGS
+from telltale_generator.publisher import GOODBYES, ReadingPublisher, SpoolFull
 from telltale_generator.sources import Reading
 from telltale_generator.spool import Delivery, Spool
 from telltale_shared.broker import BrokerAddress, Link, Publisher, StreamEvent, follow
@@ -214,7 +215,8 @@ async def test_a_backlog_larger_than_what_may_be_in_flight_drains(vhost: Access,
     spool.close()
     async with publishing(vhost, tmp_path) as publisher:
         await eventually(lambda: publisher.spool_deliveries == 0, 20)
-        assert publisher.states()[0] == ProducerState(producer="old", published=700, confirmed=700, closed=True)
+        drained = ProducerState(producer="old", published=700, confirmed=700, closed=True)
+        await eventually(lambda: publisher.states() == [drained])
 
 
 async def test_a_closed_producer_numbers_nothing_more(broker: Access, tmp_path: Path) -> None:

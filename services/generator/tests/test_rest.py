@@ -64,6 +64,12 @@ async def test_it_says_what_it_does(client: httpx.AsyncClient) -> None:
     assert ready.json() == {"status": "ok", "dependencies": {"broker": "ok", "spool": "ok"}}
 
 
+async def test_it_counts_for_prometheus(client: httpx.AsyncClient) -> None:
+    text = (await client.get("http://generator/metrics")).text
+    assert "telltale_generator_readings_published_total" in text
+    assert "telltale_generator_spool_bytes" in text
+
+
 async def test_it_is_paused_and_goes_on(client: httpx.AsyncClient) -> None:
     assert (await client.patch("/generator", json={"rate": 50})).json()["rate"] == 50
     published = (await client.patch("/generator", json={"paused": True})).json()["published"]
@@ -110,6 +116,11 @@ async def test_an_anomaly_is_injected(client: httpx.AsyncClient) -> None:
     }  # fmt: skip
     assert made.json()["start"].endswith("Z")
     assert (await client.post("/generator/anomalies", json={})).json()["kind"] == "spike"
+
+    async def told() -> bool:
+        return made.json() in (await client.get("/generator")).json()["anomalies"]
+
+    await eventually(told)
     refused = await client.post("/generator/anomalies", json={"source": "elsewhere"})
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == "source"

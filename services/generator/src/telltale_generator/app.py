@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from telltale_generator import __version__
 from telltale_generator.endpoints import router
 from telltale_generator.feed import Feed
+from telltale_generator.metrics import Figures, metrics_of
 from telltale_generator.publisher import ReadingPublisher
 from telltale_generator.settings import Settings
 from telltale_generator.sources.catalogue import SourceUnusable, make_source
@@ -54,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
                 health,
                 service=settings.name,
                 version=__version__,
-                figures=lambda: figures(publisher),
+                figures=Figures(publisher),
                 producers=publisher.states,
             )
             health.add("broker", lambda: broker.problem)
@@ -62,8 +63,9 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.publisher, app.state.feed = publisher, feed
             try:
                 async with background({"publisher": publisher.run, "system events": events.run}):
-                    async with background({"feed": feed.run}):
-                        yield
+                    with metrics_of(publisher):
+                        async with background({"feed": feed.run}):
+                            yield
                     publisher.end()
                     if await publisher.flush(FLUSH_SECONDS):
                         await events.publish_now()
@@ -77,16 +79,3 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.include_router(router, prefix="/api/v1")
     return app
-
-
-def figures(publisher: ReadingPublisher) -> dict[str, float]:
-    """Numbers worth a glance on the status page."""
-    return {
-        "published": publisher.published,
-        "confirmed": publisher.confirmed,
-        "dropped": publisher.dropped,
-        "retries": publisher.retries,
-        "live_missed": publisher.live_missed,
-        "spool_bytes": publisher.spool_bytes,
-        "spool_deliveries": publisher.spool_deliveries,
-    }

@@ -10,10 +10,10 @@ from telltale_generator.feed import Feed
 from telltale_generator.publisher import ReadingPublisher, SpoolFull
 from telltale_generator.schemas import (
     Accepted,
+    AnomalyOut,
     GeneratorChange,
     GeneratorOut,
     InjectAnomaly,
-    InjectedAnomaly,
     PostedReading,
     ReplayOut,
     SeriesOut,
@@ -25,7 +25,7 @@ from telltale_generator.sources.catalogue import SourceUnusable, make_source
 from telltale_generator.sources.http import from_csv, from_json
 from telltale_generator.sources.replay import ReplaySource
 from telltale_generator.sources.rows import BadRows
-from telltale_generator.sources.synthetic import SyntheticSource, UnknownSeries
+from telltale_generator.sources.synthetic import Anomaly, SyntheticSource, UnknownSeries
 from telltale_shared.errors import Conflict, FieldError, InvalidRequest, Problem, ProblemDetails, Unavailable
 from telltale_shared.security import User, Viewer
 from telltale_shared.system_events import now_us
@@ -34,6 +34,8 @@ from telltale_shared.validation import TimeBounds
 BODY_MAX = 4 * 1024 * 1024
 CONFIRM_SECONDS = 10.0
 """How long a request waits for the broker's confirm of its readings."""
+LABELS_SHOWN = 3_600 * 1_000_000
+"""How long ago an anomaly may have begun to be told of, µs."""
 RETRY_AFTER = {"Retry-After": "5"}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,7 +97,7 @@ async def change_generator(
 @router.post(
     "/generator/anomalies", status_code=201, summary="Make a synthetic sensor go wrong", responses={409: _PROBLEM}
 )
-async def inject_anomaly(wanted: InjectAnomaly, _: User, feed: TheFeed) -> InjectedAnomaly:
+async def inject_anomaly(wanted: InjectAnomaly, _: User, feed: TheFeed) -> AnomalyOut:
     if not isinstance(feed.source, SyntheticSource):
         raise Conflict(f"anomalies are made by the synthetic source only; this generator's is {feed.name}")
     if feed.paused:
@@ -106,13 +108,7 @@ async def inject_anomaly(wanted: InjectAnomaly, _: User, feed: TheFeed) -> Injec
         known = ", ".join(f"{one.source}/{one.category}" for one in feed.source.series)
         problem = FieldError(field="source", message=f"there is no such synthetic series; there are {known}")
         raise InvalidRequest("check source and category", errors=[problem]) from error
-    return InjectedAnomaly(
-        source=anomaly.source,
-        category=anomaly.category,
-        kind=anomaly.kind,
-        start=_EPOCH + timedelta(microseconds=anomaly.start),
-        end=_EPOCH + timedelta(microseconds=anomaly.end),
-    )
+    return _label(anomaly)
 
 
 @router.post(
@@ -163,8 +159,19 @@ async def _posted(request: Request) -> list[Reading]:
         raise InvalidRequest(f"no reading was taken: {error}", errors=errors) from error
 
 
+def _label(anomaly: Anomaly) -> AnomalyOut:
+    return AnomalyOut(
+        source=anomaly.source,
+        category=anomaly.category,
+        kind=anomaly.kind,
+        start=_EPOCH + timedelta(microseconds=anomaly.start),
+        end=_EPOCH + timedelta(microseconds=anomaly.end),
+    )
+
+
 def _state(publisher: ReadingPublisher, feed: Feed, settings: Settings) -> GeneratorOut:
-    source = feed.source
+    source, now = feed.source, now_us()
+    labels = source.labels(now - LABELS_SHOWN, now) if isinstance(source, SyntheticSource) else []
     return GeneratorOut(
         name=settings.name,
         producer=publisher.producer,
@@ -186,4 +193,5 @@ def _state(publisher: ReadingPublisher, feed: Feed, settings: Settings) -> Gener
             bytes=publisher.spool_bytes,
             max_bytes=settings.spool_max_bytes,
         ),
+        anomalies=[_label(label) for label in labels],
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,16 +10,15 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
+from telltale_generator.deliveries import batch_of, cut, new_producer
 from telltale_generator.sources import Reading
 from telltale_generator.spool import Delivery, Spool, Spooled, SpooledProducer
 from telltale_shared.broker import Publisher, PublishFailed
-from telltale_shared.contracts import ProducerState, ReadingBatch, SeriesKey, encode, schema_of
+from telltale_shared.contracts import ProducerState, ReadingBatch, encode, schema_of
 from telltale_shared.topology import LIVE_READINGS, store_readings
 
 log = structlog.get_logger("telltale.generator.publisher")
 
-DELIVERY_READINGS = 1_000
-"""Readings in one delivery at most."""
 IN_FLIGHT = 200
 """Deliveries that may wait for their confirm at once; the others wait in the spool, not in memory."""
 LIVE_IN_FLIGHT = 100
@@ -29,7 +27,7 @@ LIVE_TIMEOUT = 2.0
 RETRY_FIRST, RETRY_LAST = 0.1, 5.0
 """Seconds before a refused or unanswered delivery is sent again: doubled each time, with jitter."""
 COMPLAIN_PERIOD = 60.0
-"""Seconds between two warnings that deliveries have to be sent again."""
+"""Seconds between two warnings of the same trouble."""
 DISK_RETRY = 1.0
 GOODBYES = 6
 """Heartbeats that still name a predecessor after all its deliveries are confirmed."""
@@ -61,36 +59,6 @@ class Taken:
         """Wait for the broker's confirm of all of them; False when it takes longer."""
         _, missing = await asyncio.wait(self.confirms, timeout=seconds)
         return not missing
-
-
-def new_producer(service: str, now: int) -> str:
-    """The identity of a producer that starts ``now`` (µs since 1970-01-01 UTC); later ones sort behind earlier ones."""
-    return f"{service}-{now // 1_000:011x}{secrets.token_hex(4)}"
-
-
-def cut(readings: Sequence[Reading], size: int = DELIVERY_READINGS) -> Iterator[Sequence[Reading]]:
-    """Runs of at most ``size`` readings."""
-    for begin in range(0, len(readings), size):
-        yield readings[begin : begin + size]
-
-
-def batch_of(
-    readings: Sequence[Reading], *, producer: str, service: str, first: int, confirmed: int, published_at: int
-) -> ReadingBatch:
-    """The delivery of ``readings``, in columns; its arguments are the fields of the contract."""
-    table: dict[SeriesKey, int] = {}
-    index = [table.setdefault(SeriesKey(r.source, r.category, r.unit), len(table)) for r in readings]
-    return ReadingBatch(
-        producer=producer,
-        service=service,
-        first=first,
-        confirmed=confirmed,
-        published_at=published_at,
-        series=list(table),
-        index=index,
-        observed_at=[r.observed_at for r in readings],
-        value=[r.value for r in readings],
-    )
 
 
 class ReadingPublisher:
@@ -142,7 +110,8 @@ class ReadingPublisher:
         self._live: set[asyncio.Task[None]] = set()
         self._predecessors: list[SpooledProducer] = spool.producers()
         self._goodbyes: dict[str, int] = {}
-        self._progress = self._complain_from = asyncio.get_running_loop().time()
+        self._progress = asyncio.get_running_loop().time()
+        self._complain_from: dict[str, float] = {}
 
     @property
     def confirmed(self) -> int:
@@ -185,9 +154,8 @@ class ReadingPublisher:
         try:
             await self.accept(readings)
         except SpoolFull as error:
-            if not self.dropped:
-                log.warning("readings are dropped", reason=str(error), producer=self.producer)
             self.dropped += len(readings)
+            self._complain("readings are dropped", error)
             try:
                 await self._on_disk(self._spool.put, self.producer, (), self.dropped)
             except sqlite3.Error as disk_error:
@@ -265,20 +233,23 @@ class ReadingPublisher:
             deliveries = list(self._numbered(readings, first))
             if self._spool.bytes + sum(one.cost for one in deliveries) > self._max_bytes:
                 raise SpoolFull(f"{self._spool.waiting} deliveries wait for the broker and the spool is full")
-            try:
-                await self._on_disk(self._spool.put, self.producer, deliveries, self.dropped)
-            except sqlite3.Error as error:
-                raise SpoolFull(f"the disk refused them: {error}") from error
             loop = asyncio.get_running_loop()
             if not self._unconfirmed:
                 self._progress = loop.time()
-            confirms = [loop.create_future() for _ in deliveries]
-            self._unconfirmed.update(zip((one.first for one in deliveries), confirms, strict=True))
+            # Before the disk has them: from then on they may be published, and confirmed, at any moment.
+            confirms = {one.first: loop.create_future() for one in deliveries}
+            self._unconfirmed.update(confirms)
+            try:
+                await self._on_disk(self._spool.put, self.producer, deliveries, self.dropped)
+            except sqlite3.Error as error:
+                for number in confirms:
+                    del self._unconfirmed[number]
+                raise SpoolFull(f"the disk refused them: {error}") from error
             self.published = deliveries[-1].last
             self._more.set()
         for delivery in deliveries:
             self._show_live(delivery)
-        return Taken(first, deliveries[-1].last, confirms)
+        return Taken(first, deliveries[-1].last, list(confirms.values()))
 
     def _numbered(self, readings: Sequence[Reading], first: int) -> Iterator[Delivery]:
         for run in cut(readings):
@@ -311,7 +282,7 @@ class ReadingPublisher:
                 break
             except PublishFailed as error:
                 self.retries += 1
-                self._complain(error)
+                self._complain("deliveries are sent again", error)
             await asyncio.sleep(random.uniform(delay / 2, delay))
             delay = min(delay * 2, RETRY_LAST)
         self._in_flight -= 1
@@ -322,12 +293,12 @@ class ReadingPublisher:
         self._to_forget.set()
         self._more.set()
 
-    def _complain(self, error: PublishFailed) -> None:
-        """Say now and then that the broker does not confirm: a full queue refuses hundreds of deliveries a minute."""
+    def _complain(self, event: str, error: Exception) -> None:
+        """Log a warning, but the same one only now and then: a full queue refuses hundreds of deliveries a minute."""
         now = asyncio.get_running_loop().time()
-        if now >= self._complain_from:
-            self._complain_from = now + COMPLAIN_PERIOD
-            log.warning("deliveries are sent again", waiting=self._spool.waiting, reason=str(error))
+        if now >= self._complain_from.get(event, now):
+            self._complain_from[event] = now + COMPLAIN_PERIOD
+            log.warning(event, reason=str(error), waiting=self._spool.waiting, dropped=self.dropped)
 
     def _show_live(self, delivery: Delivery) -> None:
         """Publish a fresh delivery to the live stream once; a screen that misses it has the store to ask."""

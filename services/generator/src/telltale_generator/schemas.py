@@ -32,6 +32,16 @@ class ReplayOut(BaseModel):
     rows: int
 
 
+class AnomalyOut(BaseModel):
+    """A label: which series goes wrong, how, and when that begins and ends."""
+
+    source: str
+    category: str
+    kind: AnomalyKind
+    start: datetime
+    end: datetime
+
+
 class GeneratorOut(BaseModel):
     """What the generator does right now."""
 
@@ -47,6 +57,7 @@ class GeneratorOut(BaseModel):
     confirmed: int = Field(description="Every number up to this one is confirmed by the broker.")
     dropped: int = Field(description="Readings given up before they got a number, because the spool was full.")
     spool: SpoolOut
+    anomalies: list[AnomalyOut] = Field(description="What the synthetic source made go wrong in the last hour.")
 
 
 class GeneratorChange(BaseModel):
@@ -68,16 +79,6 @@ class InjectAnomaly(BaseModel):
     kind: AnomalyKind = AnomalyKind.SPIKE
     source: str | None = Field(None, max_length=100)
     category: str | None = Field(None, max_length=100)
-
-
-class InjectedAnomaly(BaseModel):
-    """The anomaly that is on its way: which series, and when it begins and ends."""
-
-    source: str
-    category: str
-    kind: AnomalyKind
-    start: datetime
-    end: datetime
 
 
 class PostedReading(BaseModel):
