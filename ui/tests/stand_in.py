@@ -194,6 +194,7 @@ class StandIn:
         return JSONResponse(self._record(int(which), int(at)), headers={"etag": f'"{revision}"'})
 
     async def summary(self, request: Request) -> Response:
+        units = {replies.SERIES[n][2] for n in self._chosen(request)}
         return JSONResponse(
             {
                 "count": 28_800,
@@ -203,6 +204,10 @@ class StandIn:
                 "p50": 46.1,
                 "p95": 88.4,
                 "anomalies": len(self.anomalies),
+                "percentiles_exact": True,
+                "by_unit": [
+                    {"unit": unit, "count": 1} for unit in {replies.SERIES[n][2] for n in self._chosen(request)}
+                ],
                 "previous": {"count": 28_750, "mean": 51.9, "p50": 46.0, "p95": 90.2, "anomalies": 1},
             }
         )
@@ -224,7 +229,7 @@ class StandIn:
                     {"at": replies.iso(at), "count": 30, "mean": value, "min": value * 0.98, "max": value * 1.02}
                 )
             series.append({"source": source, "category": category, "unit": unit, "points": points})
-        return JSONResponse({"bucket": "30s", "series": series})
+        return JSONResponse({"bucket": "30s", "bucket_seconds": 30, "series": series, "series_total": len(series)})
 
     async def list_anomalies(self, request: Request) -> Response:
         return listing(list(reversed(self.anomalies)))

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from telltale_ui import charts
 
@@ -12,14 +13,24 @@ def _points(seconds: list[int]) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_gap_gets_an_empty_point() -> None:
-    drawn = charts.with_gaps(_points([0, 10, 20, 30, 90, 100]))
-    assert [point["mean"] for point in drawn] == [0, 10, 20, 30, None, 90, 100]
+def test_points_are_cut_where_some_are_missing() -> None:
+    cut = charts.stretches(_points([0, 10, 20, 30, 90, 100]))
+    assert [[point["mean"] for point in one] for one in cut] == [[0, 10, 20, 30], [90, 100]]
 
 
 def test_one_point_or_none_is_drawn_as_it_is() -> None:
-    assert charts.with_gaps([]) == []
-    assert len(charts.with_gaps(_points([5]))) == 1
+    assert charts.stretches([]) == []
+    assert len(charts.stretches(_points([5]))) == 1
+
+
+def test_neither_line_nor_band_crosses_a_gap_and_times_are_the_viewers() -> None:
+    series = {"source": "a", "category": "x", "unit": "°C", "points": _points([0, 10, 20, 30, 90, 100])}
+    zone = ZoneInfo("Europe/Berlin")
+    figure = charts.timeseries_figure([series], [], ["#000000"], start=START, end=START, zone=zone)
+    band, line = figure.data
+    assert list(line.y) == [0, 10, 20, 30, None, 90, 100, None]
+    assert line.x[0] == "2026-11-23T01:00:00"
+    assert list(band.y) == [1, 11, 21, 31, 29, 19, 9, -1, None, 91, 101, 99, 89, None]
 
 
 def test_each_series_has_its_row_and_its_own_anomalies() -> None:
@@ -36,7 +47,7 @@ def test_each_series_has_its_row_and_its_own_anomalies() -> None:
         "expected_low": 1.0,
         "expected_high": 2.0,
     }
-    figure = charts.timeseries_figure(series, [anomaly], ["#000000", "#111111"], start=START, end=START)
+    figure = charts.timeseries_figure(series, [anomaly], ["#000000", "#111111"], start=START, end=START, zone=UTC)
     markers = [trace for trace in figure.data if trace.mode == "markers"]
     assert [one.marker.symbol for one in markers] == ["diamond"]
     assert markers[0].yaxis == "y2"

@@ -1,7 +1,7 @@
 """Plotly figures of stored readings. Pure: rows in, figure out; Streamlit's theme gives the colours."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, tzinfo
 from itertools import pairwise
 from typing import Any
 
@@ -22,42 +22,41 @@ def series_name(row: Row) -> str:
     return f"{row['source']} · {row['category']}"
 
 
-def with_gaps(points: Sequence[Row]) -> list[Row]:
-    """The points with an empty one wherever some are missing, so that no line is drawn across."""
+def stretches(points: Sequence[Row]) -> list[list[Row]]:
+    """The points cut wherever some are missing: no line is drawn from one stretch to the next."""
     instants = [datetime.fromisoformat(point["at"]) for point in points]
     steps = sorted(later - earlier for earlier, later in pairwise(instants))
-    if not steps:
-        return list(points)
-    limit = steps[len(steps) // 2] * _GAP_FACTOR
-    result: list[Row] = []
+    limit = steps[len(steps) // 2] * _GAP_FACTOR if steps else None
+    result: list[list[Row]] = []
     for place, point in enumerate(points):
-        if place and instants[place] - instants[place - 1] > limit:
-            middle = instants[place - 1] + timedelta(seconds=1)
-            result.append({"at": middle.isoformat(), "mean": None, "min": None, "max": None})
-        result.append(point)
+        if not result or (limit is not None and instants[place] - instants[place - 1] > limit):
+            result.append([])
+        result[-1].append(point)
     return result
 
 
-def _add_series(figure: go.Figure, series: Row, place: int, colour: str) -> None:
-    points = with_gaps(series["points"])
-    times = [point["at"] for point in points]
+def _local(instant: str, zone: tzinfo) -> str:
+    """Plotly knows no zones: it is given wall-clock time."""
+    return datetime.fromisoformat(instant).astimezone(zone).replace(tzinfo=None).isoformat()
+
+
+def _add_series(figure: go.Figure, series: Row, place: int, colour: str, zone: tzinfo) -> None:
     unit = series.get("unit") or ""
-    edge = {"x": times, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-    figure.add_trace(go.Scatter(y=[p["max"] for p in points], **edge), row=place, col=1)
-    low = go.Scatter(y=[p["min"] for p in points], fill="tonexty", fillcolor=_faded(colour), **edge)
-    figure.add_trace(low, row=place, col=1)
-    line = go.Scatter(
-        x=times,
-        y=[point["mean"] for point in points],
-        mode="lines",
-        connectgaps=False,
-        line={"width": 1.6, "color": colour},
-        name=series_name(series),
-        customdata=[[p["min"], p["max"]] for p in points],
-        hovertemplate=f"%{{y:.4g}} {unit} (%{{customdata[0]:.4g}} to %{{customdata[1]:.4g}})",
-        showlegend=False,
-    )
-    figure.add_trace(line, row=place, col=1)
+    line: dict[str, list[Any]] = {"x": [], "y": [], "customdata": []}
+    band: dict[str, list[Any]] = {"x": [], "y": []}
+    for stretch in stretches(series["points"]):
+        times = [_local(point["at"], zone) for point in stretch]
+        # Each stretch is followed by an empty point, which ends the line and closes the band's outline.
+        line["x"] += [*times, None]
+        line["y"] += [*(point["mean"] for point in stretch), None]
+        line["customdata"] += [*([point["min"], point["max"]] for point in stretch), [None, None]]
+        band["x"] += [*times, *reversed(times), None]
+        band["y"] += [*(point["max"] for point in stretch), *(point["min"] for point in reversed(stretch)), None]
+    outline = go.Scatter(**band, mode="lines", fill="toself", fillcolor=_faded(colour), line={"width": 0})
+    figure.add_trace(outline.update(hoverinfo="skip", showlegend=False), row=place, col=1)
+    mean = go.Scatter(**line, mode="lines", connectgaps=False, line={"width": 1.6, "color": colour})
+    hover = f"%{{y:.4g}} {unit} (%{{customdata[0]:.4g}} to %{{customdata[1]:.4g}})"
+    figure.add_trace(mean.update(name=series_name(series), hovertemplate=hover, showlegend=False), row=place, col=1)
 
 
 def _faded(colour: str) -> str:
@@ -65,12 +64,12 @@ def _faded(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.18)"
 
 
-def _add_anomalies(figure: go.Figure, anomalies: Sequence[Row], place: int, unit: str) -> None:
+def _add_anomalies(figure: go.Figure, anomalies: Sequence[Row], place: int, unit: str, zone: tzinfo) -> None:
     if not anomalies:
         return
     figure.add_trace(
         go.Scatter(
-            x=[one["observed_at"] for one in anomalies],
+            x=[_local(one["observed_at"], zone) for one in anomalies],
             y=[one["value"] for one in anomalies],
             mode="markers",
             marker={"symbol": "diamond", "size": 10, "color": ANOMALY_COLOUR, "line": {"width": 1.5, "color": "white"}},
@@ -88,18 +87,27 @@ def _add_anomalies(figure: go.Figure, anomalies: Sequence[Row], place: int, unit
 
 
 def timeseries_figure(
-    series: Sequence[Row], anomalies: Sequence[Row], palette: Sequence[str], *, start: datetime, end: datetime
+    series: Sequence[Row],
+    anomalies: Sequence[Row],
+    palette: Sequence[str],
+    *,
+    start: datetime,
+    end: datetime,
+    zone: tzinfo,
 ) -> go.Figure:
-    """One row a series over a shared time axis: mean, the span from lowest to highest, anomalies as diamonds."""
+    """One row a series over a shared time axis: mean, the span from lowest to highest, anomalies as diamonds.
+
+    Times are those of ``zone``.
+    """
     titles = [f"{series_name(one)}  <span style='opacity:0.65'>{one.get('unit') or ''}</span>" for one in series]
     spacing = min(0.09, 0.35 / max(1, len(series)))
     figure = make_subplots(rows=len(series), cols=1, shared_xaxes=True, subplot_titles=titles, vertical_spacing=spacing)
     categories = sorted({one["category"] for one in series})
     for place, one in enumerate(series, start=1):
-        _add_series(figure, one, place, palette[categories.index(one["category"]) % len(palette)])
+        _add_series(figure, one, place, palette[categories.index(one["category"]) % len(palette)], zone)
         own = [a for a in anomalies if (a["source"], a["category"]) == (one["source"], one["category"])]
-        _add_anomalies(figure, own, place, one.get("unit") or "")
-    figure.update_xaxes(range=[start.isoformat(), end.isoformat()])
+        _add_anomalies(figure, own, place, one.get("unit") or "", zone)
+    figure.update_xaxes(range=[_local(start.isoformat(), zone), _local(end.isoformat(), zone)])
     figure.update_annotations(x=0, xanchor="left", font_size=14)
     figure.update_layout(
         height=70 + ROW_HEIGHT * len(series), margin={"l": 8, "r": 8, "t": 32, "b": 8}, hovermode="x unified"

@@ -34,7 +34,7 @@ def metric(label: str, field: str, summary: dict[str, Any], unit: str | None = N
         change = f"{'-' if value < before else '+'}{text(abs(value - before))}"
         was = f"was {text(before)}"
     shown = "–" if value is None else text(value) + (f" {unit}" if unit else "")
-    st.metric(label, shown, change, delta_color="off", border=True, delta_description=was)
+    st.metric(label, shown, change, delta_color="off", border=True, height="stretch", delta_description=was)
 
 
 api = login.api()
@@ -45,7 +45,7 @@ selection = filter_bar(series, default_span="1 h")
 params = selection.params()
 summary = api.summary(params)
 
-if not summary.get("count"):
+if not summary["count"]:
     feedback.show_empty(
         "No readings in this range",
         "Choose a longer range or other series. The live page shows what arrives right now.",
@@ -53,34 +53,44 @@ if not summary.get("count"):
     )
     st.stop()
 
-units = {one["unit"] for one in summary.get("by_unit", [])} or {
-    one["unit"]
-    for one in series
-    if (not selection.sources or one["source"] in selection.sources)
-    and (not selection.categories or one["category"] in selection.categories)
-}
-unit = units.pop() if len(units) == 1 else None
+timeseries = api.timeseries(params)
+categories = api.categories(params)["items"]
+units = summary["by_unit"]
 with st.grid(5, min_column_width=150):
     metric("Readings", "count", summary)
-    metric("Mean", "mean", summary, unit)
-    metric("p50", "p50", summary, unit)
-    metric("p95", "p95", summary, unit)
+    if len(units) == 1:
+        unit = units[0]["unit"]
+        metric("Mean", "mean", summary, unit)
+        metric("p50", "p50", summary, unit)
+        metric("p95", "p95", summary, unit)
+    else:
+        st.metric("Series", f"{timeseries['series_total']:,}", border=True, height="stretch")
+        st.metric("Categories", f"{len(categories):,}", border=True, height="stretch")
+        st.metric("Units", f"{len(units):,}", border=True, height="stretch")
     metric("Anomalies", "anomalies", summary)
-if unit is None:
-    st.caption("These readings have several units: choose one category for a mean that means something.")
+if len(units) > 1:
+    st.caption("Readings of several units have no common mean: choose one category for it, or see the table below.")
+elif not summary["percentiles_exact"]:
+    st.caption("There are too many readings for percentiles: choose a shorter range for them.")
 
-drawn = api.timeseries(params)["series"]
-if len(drawn) > SERIES_DRAWN:
-    st.caption(f"The first {SERIES_DRAWN} of {len(drawn)} series. Choose a source or a category to see others.")
+drawn = timeseries["series"][:SERIES_DRAWN]
+if timeseries["series_total"] > SERIES_DRAWN:
+    st.caption(
+        f"The first {SERIES_DRAWN} of {timeseries['series_total']} series: choose a source or category for others."
+    )
 anomalies = api.anomalies({**params, "limit": 1000}).items
 palette = st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategoricalColors") or charts.PALETTE
-figure = charts.timeseries_figure(drawn[:SERIES_DRAWN], anomalies, palette, start=selection.start, end=selection.end)
+figure = charts.timeseries_figure(
+    drawn, anomalies, palette, start=selection.start, end=selection.end, zone=times.viewer_zone()
+)
 st.plotly_chart(figure, key="timeseries", config={"displayModeBar": False}, alt="Readings over time with anomalies")
-st.caption(f"Line: mean. Band: lowest to highest. Diamond: anomaly. Times in {times.viewer_zone().key}.")
+st.caption(
+    f"Line: mean of {timeseries['bucket']}. Band: lowest to highest. Diamond: anomaly. Times in {times.viewer_zone().key}."
+)
 
 st.subheader("Categories side by side")
 st.dataframe(
-    tables.frame(api.categories(params)["items"], CATEGORY_COLUMNS),
+    tables.frame(categories, CATEGORY_COLUMNS),
     hide_index=True,
     column_config={
         name: st.column_config.NumberColumn(format="%.4g") for name in ("Mean", "Lowest", "p50", "p95", "Highest")

@@ -53,6 +53,10 @@ export class LiveScreen {
   private readonly resized = new ResizeObserver(() => this.fit());
   private readonly ticker: ReturnType<typeof setInterval>;
   private readonly syncKey = `telltale-${instances++}`;
+  // A hidden tab paints nothing, so what arrives there says nothing about painting.
+  private readonly onVisibility = (): void => {
+    if (document.hidden) this.unpainted = [];
+  };
   private colours: Colours;
   private link: LinkState = "connecting";
   private wasSubscribed = false;
@@ -87,6 +91,7 @@ export class LiveScreen {
       (frame) => this.receive(frame), (state) => this.setLink(state), () => this.page.onAccountChanged(),
     );
     this.ticker = setInterval(() => this.schedule(), 1000);
+    document.addEventListener("visibilitychange", this.onVisibility);
     this.showStatus();
   }
 
@@ -109,6 +114,7 @@ export class LiveScreen {
   destroy(): void {
     clearInterval(this.ticker);
     this.resized.disconnect();
+    document.removeEventListener("visibilitychange", this.onVisibility);
     this.connection.close();
     this.shortcuts.destroy();
     for (const panel of this.panels.values()) panel.destroy();
@@ -204,7 +210,7 @@ export class LiveScreen {
     for (const reading of frame.readings) {
       if (!this.model.addReading(reading)) continue;
       if (this.isHeld) this.fresh++;
-      if (frame.history) continue;
+      if (frame.history || document.hidden) continue;
       this.unpainted.push(reading.observedAt);
       if (reading.publishedAt !== null) this.latencies.published.add((reading.publishedAt - reading.observedAt) * 1000);
       if (frame.sentAt !== null) this.latencies.sent.add((frame.sentAt - reading.observedAt) * 1000);

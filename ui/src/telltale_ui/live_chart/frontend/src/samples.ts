@@ -1,5 +1,6 @@
 // The newest readings of one series, in a ring of fixed size, and the columns a chart draws from it.
 
+const FIRST_CAPACITY = 512;
 const INTERVALS_KEPT = 31;
 /** A pause longer than this many usual intervals is a gap. */
 export const GAP_FACTOR = 3;
@@ -11,15 +12,17 @@ export interface Columns {
 }
 
 export class Samples {
-  private readonly times: Float64Array;
-  private readonly values: Float64Array;
+  private times: Float64Array;
+  private values: Float64Array;
+  private capacity: number;
   private start = 0;
   private held = 0;
   private readonly intervals: number[] = [];
 
-  constructor(private readonly capacity = 20_000) {
-    this.times = new Float64Array(capacity);
-    this.values = new Float64Array(capacity);
+  constructor(private readonly limit = 20_000) {
+    this.capacity = Math.min(FIRST_CAPACITY, limit);
+    this.times = new Float64Array(this.capacity);
+    this.values = new Float64Array(this.capacity);
   }
 
   get length(): number {
@@ -78,7 +81,20 @@ export class Samples {
     return true;
   }
 
+  /** Thousands of quiet series must not cost what a few busy ones do, so the ring grows with its readings. */
+  private grow(): void {
+    const capacity = Math.min(this.limit, this.capacity * 2);
+    const times = new Float64Array(capacity);
+    const values = new Float64Array(capacity);
+    for (let row = 0; row < this.held; row++) {
+      times[row] = this.time(row);
+      values[row] = this.value(row);
+    }
+    [this.times, this.values, this.capacity, this.start] = [times, values, capacity, 0];
+  }
+
   private append(time: number, value: number): void {
+    if (this.held === this.capacity && this.capacity < this.limit) this.grow();
     if (this.held === this.capacity) {
       this.start = (this.start + 1) % this.capacity;
       this.held--;
@@ -90,7 +106,7 @@ export class Samples {
   }
 
   private insert(row: number, time: number, value: number): boolean {
-    if (row === 0 && this.held === this.capacity) return false;
+    if (row === 0 && this.held === this.limit) return false;
     const newest = this.held - 1;
     this.append(this.time(newest), this.value(newest));
     // A full ring dropped its oldest row just now, which moved every row down by one.

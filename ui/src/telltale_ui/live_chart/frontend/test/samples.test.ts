@@ -14,6 +14,14 @@ test("a full ring forgets its oldest readings", () => {
   assert.deepEqual(held(filled([1, 2, 3, 4, 5], 3)), [3, 4, 5]);
 });
 
+test("a ring grows to its limit without losing or mixing readings", () => {
+  const samples = new Samples(3_000);
+  for (let time = 0; time < 5_000; time++) samples.add(time, time * 10);
+  assert.equal(samples.length, 3_000);
+  assert.equal(samples.time(0), 2_000);
+  assert.deepEqual(samples.last, { time: 4_999, value: 49_990 });
+});
+
 test("any order of arrival ends in order of time, each instant once", () => {
   for (let round = 0; round < 300; round++) {
     const capacity = 1 + Math.floor(Math.random() * 8);
