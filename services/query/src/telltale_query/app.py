@@ -9,6 +9,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from telltale_query import __version__
+from telltale_query.analytics.endpoints import router as analytics
+from telltale_query.anomalies.endpoints import router as anomalies
+from telltale_query.dead_letters.endpoints import router as dead_letters
 from telltale_query.ledger.endpoints import router as ledger
 from telltale_query.records.endpoints import router as records
 from telltale_query.series.endpoints import router as series
@@ -73,7 +76,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     app.state.status = StatusReporter(engine, inspector, topo)
     for failure in (DBAPIError, PoolTimeout, OSError):
         app.add_exception_handler(failure, _on_database_failure)
-    for router in (series, records, ledger, system):
+    for router in (series, records, analytics, anomalies, ledger, dead_letters, system):
         app.include_router(router, prefix=API)
     return app
 

@@ -3,7 +3,7 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Table, func, or_, select, text
@@ -28,7 +28,7 @@ FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY bytes DE
 class Place(msgspec.Struct, frozen=True, array_like=True):
     """Where in a list, newest first, a page ended: what the cursor holds."""
 
-    at: datetime
+    at: Annotated[datetime, msgspec.Meta(tz=False)]
     id: int
 
 
