@@ -21,12 +21,15 @@ from telltale_gateway.settings import Settings
 from telltale_gateway.socket import Gateway, serve_client
 from telltale_gateway.subscriber import Subscriber
 from telltale_shared.broker import Link, StreamEvent
-from telltale_shared.contracts import ReadingBatch, SeriesKey, encode
+from telltale_shared.contracts import Heartbeat, ReadingBatch, SeriesKey, encode
 from telltale_shared.security import TokenVerifier
 from telltale_shared.system_events import now_us
 from telltale_shared.testing import eventually
 
 pytestmark = pytest.mark.anyio
+
+
+HEARTBEAT = Heartbeat(service="s", instance="i", version="1", started_at=0, at=424242, health="ok", memory_bytes=1)
 
 
 @dataclass
@@ -204,7 +207,10 @@ async def test_there_is_room_for_so_many(start: Start) -> None:
         '{"type":"subscribe","history":"forever"}',
         '{"type":"subscribe","sources":[1]}',
         '{"type":"subscribe","after":{"offset":"x"}}',
+        '{"type":"subscribe","after":{"offset":1,"producer":"p","first":1,"at":99999999999999999999}}',
+        '{"type":"subscribe","more":' + "[" * 60_000,
     ],
+    ids=lambda text: text[:60],
 )
 async def test_what_is_not_understood_ends_the_connection_with_the_reason(start: Start, text: str) -> None:
     async with start() as running, connect(running.url) as socket:
@@ -287,12 +293,26 @@ async def test_nonsense_on_the_stream_is_counted_and_skipped(start: Start, auth:
         await say(socket, "authenticate", token=auth.token())
         await say(socket, "subscribe")
         await hear(socket, "subscribed")
-        columns = b'"series":[["a","x"]],"index":[1],"observed_at":[1],"value":[1.0]'
-        head = b'"producer":"p","service":"s","first":1,"confirmed":0,"published_at":1'
-        for body in (b"{", b'{"schema":"reading_batch/9"}', b'{"schema":"reading_batch/1",%s,%s}' % (head, columns)):
+        for body in (b"{", b"null", b"\xff", b'{"schema":"reading_batch/9"}'):
             await running.take(body)
+        good: dict[str, Any] = {"series": [["a", "x"]], "index": [0], "observed_at": [1], "value": [1.0]}
+        head = {"producer": "p", "service": "s", "first": 1, "confirmed": 0, "published_at": 1}
+        spoilt: list[dict[str, Any]] = [
+            {"index": [1]},
+            {"index": [-1]},
+            {"index": []},
+            {"observed_at": [10**20]},
+            {"observed_at": [1, 2]},
+            {"value": [None]},
+            {"published_at": -(10**20)},
+            {"first": 10**20},
+        ]
+        for bad in spoilt:
+            await running.take(json.dumps({"schema": "reading_batch/1", **head, **good, **bad}).encode())
+        await running.take(encode(HEARTBEAT).replace(b"424242", b"9" * 30))
         await running.publish()
         assert (await hear(socket, "readings"))["points"]["value"] == [1.0]
+        assert running.gateway.hub.readings_held == 1
 
 
 async def values_of(socket: ClientConnection, count: int) -> None:

@@ -157,7 +157,7 @@ class _Connection:
         self._spend_allowance()
         try:
             return _decoder.decode(text)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise Closing(CloseCode.NOT_UNDERSTOOD, f"message not understood: {error}") from error
 
     def _spend_allowance(self) -> None:

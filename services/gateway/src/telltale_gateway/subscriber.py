@@ -7,9 +7,10 @@ import structlog
 
 from telltale_gateway import metrics
 from telltale_gateway.hub import Hub
+from telltale_gateway.window import LiveMessage, position_of
 from telltale_shared.broker import Link, StreamEvent, follow
 from telltale_shared.contracts import LogEvent, MalformedMessage, ReadingBatch, decode, schema_of
-from telltale_shared.contracts.stream import Position
+from telltale_shared.contracts.stream import LARGEST, Position
 from telltale_shared.system_events import now_us
 from telltale_shared.topology import LIVE_STREAM
 
@@ -51,8 +52,8 @@ class Subscriber:
             metrics.DECODE_SECONDS.inc(time.perf_counter() - started)
         if isinstance(message, LogEvent):
             return
-        if isinstance(message, ReadingBatch) and not _is_whole(message):
-            self._refuse(event, "columns of unequal length, or an index without a series")
+        if not _can_be_told(message):
+            self._refuse(event, "columns of unequal length, an index without a series, or a number out of range")
             return
         metrics.MESSAGES.labels(schema_of(message)).inc()
         self._hub.publish(message, event.offset, now_us())
@@ -84,8 +85,18 @@ class Subscriber:
         return self._settled
 
 
-def _is_whole(batch: ReadingBatch) -> bool:
-    """Whether the columns fit together, so that nothing behind has to ask."""
-    if not len(batch.index) == len(batch.observed_at) == len(batch.value):
-        return False
-    return not batch.index or (min(batch.index) >= 0 and max(batch.index) < len(batch.series))
+def _can_be_told(message: LiveMessage) -> bool:
+    """Whether the columns fit together and every whole number fits a frame, so that nothing behind has to ask."""
+    position = position_of(message, 0)
+    whole = [position.first, position.at or 0]
+    if isinstance(message, ReadingBatch):
+        if not len(message.index) == len(message.observed_at) == len(message.value):
+            return False
+        if not all(0 <= which < len(message.series) for which in _extremes(message.index)):
+            return False
+        whole += _extremes(message.observed_at)
+    return all(abs(number) <= LARGEST for number in whole)
+
+
+def _extremes(column: list[int]) -> tuple[int, ...]:
+    return (min(column), max(column)) if column else ()

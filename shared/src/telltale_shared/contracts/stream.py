@@ -13,7 +13,10 @@ from telltale_shared.contracts.system import Heartbeat
 
 MAX_FPS = 20
 MAX_FILTER = 500
+LARGEST = 2**53
+"""Whole numbers beyond it would be rounded in a browser."""
 
+WholeNumber = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Names = Annotated[list[Name], msgspec.Meta(max_length=MAX_FILTER)]
 
@@ -24,12 +27,12 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     The broker names no stream's identity, so an offset counts only together with what was found there.
     """
 
-    offset: int
+    offset: WholeNumber
     producer: str
     """The message's sender: the producer of a batch, the detector of an anomaly, the instance of a heartbeat."""
-    first: int
+    first: WholeNumber
     """The sender's own number for it: the batch's first reading, or the time of detection or of the heartbeat in µs."""
-    at: int | None = None
+    at: WholeNumber | None = None
     """When it was published, µs since 1970-01-01 UTC. Names the beginning of a gap; plays no part in recognition."""
 
 
