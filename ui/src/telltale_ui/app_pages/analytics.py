@@ -80,13 +80,11 @@ if timeseries["series_total"] > SERIES_DRAWN:
     )
 anomalies = api.anomalies({**params, "limit": 1000}).items
 palette = st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategoricalColors") or charts.PALETTE
-figure = charts.timeseries_figure(
-    drawn, anomalies, palette, start=selection.start, end=selection.end, zone=times.viewer_zone()
-)
+zone = times.viewer_zone()
+figure = charts.timeseries_figure(drawn, anomalies, palette, start=selection.start, end=selection.end, zone=zone)
 st.plotly_chart(figure, key="timeseries", config={"displayModeBar": False}, alt="Readings over time with anomalies")
-st.caption(
-    f"Line: mean of {timeseries['bucket']}. Band: lowest to highest. Diamond: anomaly. Times in {times.viewer_zone().key}."
-)
+legend = f"Line: mean per {timeseries['bucket']}. Band: lowest to highest. Diamond: anomaly."
+st.caption(f"{legend} Times in {zone.key}.")
 
 st.subheader("Categories side by side")
 st.dataframe(
