@@ -69,8 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = service_app("auth", version=__version__, settings=settings, health=health, lifespan=lifespan)
     app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
-    app.add_exception_handler(DBAPIError, _on_database_error)
-    app.add_exception_handler(PoolTimeout, _on_database_error)
+    for failure in (DBAPIError, PoolTimeout, OSError):
+        app.add_exception_handler(failure, _on_database_error)
     for router in (sessions.router, sessions.keys_router, accounts.router, audit.router):
         app.include_router(router)
     return app
