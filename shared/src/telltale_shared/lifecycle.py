@@ -88,6 +88,8 @@ def serve(name: str, app: FastAPI, settings: ServiceSettings, port: int, **optio
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        # A client could otherwise choose its own address, which throttling and the audit go by.
+        proxy_headers=False,
         ws_max_size=65_536,
         **options,
     )
