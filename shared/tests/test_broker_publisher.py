@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from shared.tests.conftest import SCHEMA, NewLane
 
-from telltale_shared.broker import PublishFailed, PublishRefused, PublishUnconfirmed
+from telltale_shared.broker import PublishFailed, PublishRefused, PublishUnconfirmed, connection
 from telltale_shared.testing import eventually
 from telltale_shared.testing_proxy import TcpProxy
 
@@ -103,6 +103,21 @@ async def test_a_silent_link_costs_the_timeout_and_no_more(new_lane: NewLane, pr
             with pytest.raises(PublishFailed, match="broker silent"):
                 await publisher.publish(lane.name, b"x" * 1_000_000, schema=SCHEMA, timeout=0.3)
         proxy.flow()
+        await publisher.publish(lane.name, b"x", schema=SCHEMA)
+
+
+async def test_a_link_that_stays_silent_is_given_up_and_made_anew(
+    new_lane: NewLane, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEARTBEAT", 1)
+    lane = new_lane().through(proxy)
+    async with lane.publisher() as publisher:
+        await publisher.publish(lane.name, b"x", schema=SCHEMA)
+        proxy.silence()
+        await eventually(lambda: publisher.problem, 12)
+        await proxy.cut()
+        proxy.flow()
+        await proxy.mend()
         await publisher.publish(lane.name, b"x", schema=SCHEMA)
 
 

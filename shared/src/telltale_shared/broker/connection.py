@@ -18,8 +18,8 @@ log = structlog.get_logger("telltale.broker")
 
 CONNECT_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 2.0
-HEARTBEAT = 10
-"""Seconds; a silent peer is noticed within two of them."""
+HEARTBEAT = 5
+"""Seconds. The client library gives up a peer that has been silent for three of these and three seconds more."""
 BACKOFF_FIRST, BACKOFF_LAST = 0.2, 5.0
 """Seconds between attempts: doubled each time, with full jitter."""
 
