@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import msgspec
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
@@ -265,5 +265,7 @@ class HubLaws(RuleBasedStateMachine):
         assert self.hub.readings_held == sum(one.weight for one in self.window)
 
 
-HubLaws.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+HubLaws.TestCase.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 TestHubLaws = HubLaws.TestCase

@@ -258,6 +258,30 @@ async def test_history_then_live_without_a_seam(start: Start, auth: Any) -> None
         assert live["sent_at"] >= live["points"]["published_at"][0]
 
 
+async def test_a_position_that_this_gateway_has_yet_to_read_is_waited_for(start: Start, auth: Any) -> None:
+    async with start() as running, connect(running.url) as socket:
+        await running.publish()
+        await say(socket, "authenticate", token=auth.token())
+        await say(socket, "subscribe", after={"offset": 2, "producer": "p", "first": 3})
+        await asyncio.sleep(0.1)
+        for _ in range(3):
+            await running.publish()
+        assert (await hear(socket, "subscribed"))["recovered"]
+        assert (await hear(socket, "readings"))["points"]["value"] == [4.0]
+
+
+async def test_an_unknown_position_is_answered_with_the_gap(start: Start, auth: Any) -> None:
+    async with start() as running, connect(running.url) as socket:
+        running.offset = 5
+        await running.publish()
+        await say(socket, "authenticate", token=auth.token())
+        await say(socket, "subscribe", after={"offset": 2, "producer": "p", "first": 3, "at": 1_000}, history="1m")
+        subscribed = await hear(socket, "subscribed")
+        assert not subscribed["recovered"]
+        history = await hear(socket, "readings")
+        assert subscribed["gap"] == {"from": 1_000, "to": history["points"]["published_at"][0]}
+
+
 async def test_what_falls_in_one_tick_comes_in_one_frame(start: Start, auth: Any) -> None:
     async with start() as running, connect(running.url) as socket:
         await say(socket, "authenticate", token=auth.token())
