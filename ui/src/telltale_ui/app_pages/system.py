@@ -69,7 +69,7 @@ def show_database(database: dict[str, Any]) -> None:
 
 def show_queues(status: dict[str, Any]) -> None:
     """What waits in the broker, and how far the store is behind."""
-    columns = {"name": "Queue", "messages": "Waiting", "consumers": "Consumers"}
+    columns = {"name": "Queue", "messages": "Messages", "consumers": "Consumers"}
     st.dataframe(tables.frame(status["queues"], columns), key="queues", hide_index=True, alt="Queues of the broker")
     if not status["broker"]["reachable"]:
         st.error(status["broker"]["problem"] or "The broker does not answer.", icon=":material/error:")

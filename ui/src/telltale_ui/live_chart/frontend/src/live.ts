@@ -50,6 +50,7 @@ export class LiveScreen {
     sent: new LatencyWindow(),
     painted: new LatencyWindow(),
   };
+  private readonly seen = new IntersectionObserver((entries) => this.noteVisible(entries), { rootMargin: "200px" });
   private readonly resized = new ResizeObserver(() => this.fit());
   private readonly ticker: ReturnType<typeof setInterval>;
   private readonly syncKey = `telltale-${instances++}`;
@@ -114,6 +115,7 @@ export class LiveScreen {
   destroy(): void {
     clearInterval(this.ticker);
     this.resized.disconnect();
+    this.seen.disconnect();
     document.removeEventListener("visibilitychange", this.onVisibility);
     this.connection.close();
     this.shortcuts.destroy();
@@ -225,6 +227,7 @@ export class LiveScreen {
     const keys = new Set(shown.map((one) => one.key));
     for (const [key, panel] of this.panels) {
       if (keys.has(key)) continue;
+      this.seen.unobserve(panel.element);
       panel.destroy();
       this.tiles.get(key)?.element.remove();
       this.panels.delete(key);
@@ -257,7 +260,14 @@ export class LiveScreen {
     const show = (): void => panel.element.scrollIntoView({ behavior: "smooth", block: "center" });
     this.tiles.set(series.key, new Tile(series, show));
     this.panelBox.append(panel.element);
+    this.seen.observe(panel.element);
     return panel;
+  }
+
+  private noteVisible(entries: readonly IntersectionObserverEntry[]): void {
+    const visible = new Map(entries.map((entry) => [entry.target, entry.isIntersecting]));
+    for (const panel of this.panels.values()) panel.isVisible = visible.get(panel.element) ?? panel.isVisible;
+    this.schedule();
   }
 
   private showEmpty(count: number): void {

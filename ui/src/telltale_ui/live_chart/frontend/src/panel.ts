@@ -29,6 +29,8 @@ export class Panel {
   private readonly when = make("span", "when");
   private readonly plotBox = make("div", "plot");
   private plot: uPlot;
+  /** Whether the reader can see it; what nobody sees is not drawn. */
+  isVisible = true;
   private cursorTime: number | null = null;
   private near: Anomaly | null = null;
 
@@ -74,6 +76,7 @@ export class Panel {
   }
 
   draw(from: number, to: number): void {
+    if (!this.isVisible) return;
     const { times, values } = this.series.samples.columns(from, to);
     this.plot.batch(() => {
       this.plot.setData([times, values], false);
