@@ -118,8 +118,7 @@ async def closing(socket: ClientConnection) -> tuple[int, str]:
 
 async def test_hello_states_the_terms(start: Start) -> None:
     async with start() as running, connect(running.url) as socket:
-        hello = json.loads(await socket.recv())
-        assert hello["type"] == "hello"
+        hello = await hear(socket, "hello")
         assert (hello["authenticate_within"], hello["session_seconds"], hello["max_fps"]) == (5.0, 300.0, 20)
 
 
