@@ -169,3 +169,12 @@ async def test_a_bad_setting_stops_it_with_one_line(start: Start, settings: dict
     assert process.returncode == 3
     assert len(output.splitlines()) == 1
     assert line in output
+
+
+async def test_a_file_that_cannot_be_replayed_stops_it_and_is_named(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "bad.csv"
+    file.write_text("source,category,observed_at,value\na,b,yesterday,1\n")
+    process = start(GENERATOR_SOURCE="replay", GENERATOR_REPLAY_FILE=str(file))
+    output, _ = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 3
+    assert "bad.csv cannot be replayed: line 2, observed_at" in output
