@@ -286,7 +286,8 @@ async def test_what_falls_in_one_tick_comes_in_one_frame(start: Start, auth: Any
         await say(socket, "authenticate", token=auth.token())
         await say(socket, "subscribe", max_fps=4)
         await hear(socket, "subscribed")
-        values, frames, started = [], 0, asyncio.get_running_loop().time()
+        values: list[float] = []
+        frames, started = 0, asyncio.get_running_loop().time()
         for _ in range(50):
             await running.publish()
             await asyncio.sleep(0.02)
