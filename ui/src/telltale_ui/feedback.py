@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import streamlit as st
 import structlog
 
+from telltale_ui import login
 from telltale_ui.api_client import ApiError
 
 log = structlog.get_logger("telltale.ui")
@@ -50,7 +51,9 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        if error.status == 403:
+        if error.status == 401 and login.has_ended():
+            st.rerun()
+        elif error.status == 403:
             show_not_allowed(error.detail or "Your role does not allow this.")
         else:
             show_error(error)

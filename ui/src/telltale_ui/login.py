@@ -17,12 +17,24 @@ def client() -> ApiClient:
     return ApiClient.from_settings(current_settings())
 
 
+def _session_id() -> str:
+    return str(st.context.cookies.get(SESSION_COOKIE, ""))
+
+
 def _token(renew: bool = False) -> AccessToken:
     held: AccessToken | None = st.session_state.get(_TOKEN)
-    if held is None or renew or not held.is_fresh(time.monotonic()):
-        held = client().access_token(st.context.cookies.get(SESSION_COOKIE, ""))
-        st.session_state[_TOKEN] = held
-    return held
+    if held is not None and not renew and held.is_fresh(time.monotonic()):
+        return held
+    try:
+        fresh = client().access_token(_session_id())
+    except ApiError as error:
+        if error.status == 401:
+            forget_token()
+        elif held is not None and not renew and held.expires_at > time.monotonic():
+            return held  # auth is away; what it said last still holds
+        raise
+    st.session_state[_TOKEN] = fresh
+    return fresh
 
 
 def current_user() -> User | None:
@@ -31,13 +43,12 @@ def current_user() -> User | None:
     Raises:
         ApiError: auth cannot be asked right now, so nothing is known.
     """
-    if not st.context.cookies.get(SESSION_COOKIE):
+    if not _session_id():
         return None
     try:
         return _token().user
     except ApiError as error:
         if error.status == 401:
-            forget_token()
             return None
         raise
 
@@ -45,6 +56,11 @@ def current_user() -> User | None:
 def forget_token() -> None:
     """Ask auth anew in the next run: role or account may have changed."""
     st.session_state.pop(_TOKEN, None)
+
+
+def has_ended() -> bool:
+    """Whether auth has refused a new token in this run: the next one shows the sign-in page."""
+    return _TOKEN not in st.session_state
 
 
 def user() -> User:

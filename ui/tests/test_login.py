@@ -1,0 +1,36 @@
+"""A session that ends elsewhere: the next page run shows the sign-in page instead of an error."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from telltale_ui import login
+from telltale_ui.api_client import ApiClient
+
+
+def _page() -> None:
+    import streamlit as st
+
+    from telltale_ui import feedback, login
+
+    user = login.current_user()
+    if user is None:
+        st.title("Sign in")
+    else:
+        with feedback.plain_errors():
+            st.title(user.name)
+            if st.button("Refused"):
+                login._token(renew=True)
+
+
+def test_a_session_that_has_ended_leads_to_the_sign_in_page(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    session_id = client.start_session("user@example.com", "Password123!")["session_id"]
+    monkeypatch.setattr(login, "client", lambda: client)
+    monkeypatch.setattr(login, "_session_id", lambda: session_id)
+    shown = AppTest.from_function(_page).run()
+    assert shown.title[0].value == "Demo user"
+    client.end_session(session_id)
+    shown.run()
+    assert shown.title[0].value == "Demo user", "an access token is good until it ends or is refused"
+    shown.button[0].click().run()
+    assert [one.value for one in shown.title] == ["Sign in"]
+    assert not shown.error
