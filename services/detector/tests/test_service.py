@@ -138,6 +138,7 @@ async def test_a_spike_reaches_the_database_and_the_screens(
         assert anomaly.value == batches[150].value[0]
         assert "°C" in anomaly.explanation
         await until(partial(ready, free_port))
+        await until(partial(all_scored, free_port, 0, 200))
         assert await metric(free_port, "telltale_detector_readings_scored_total") == 200
     screen.cancel()
     with suppress(asyncio.CancelledError):
@@ -203,6 +204,7 @@ async def test_another_stream_at_the_same_place_is_read_from_its_beginning(
     await publish(access, deliveries(200, anomalous=150))
     async with stored(access) as events, service(access, tmp_path, free_port):
         await eventually(lambda: len(anomalies(events)) == 1, 20)
+        await until(partial(all_scored, free_port, 0, 200))
         assert await metric(free_port, "telltale_detector_readings_scored_total") == 200
         await eventually(lambda: any(isinstance(event, LogEvent) for event in events), 10)
 
