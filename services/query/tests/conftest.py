@@ -52,6 +52,11 @@ def _serve_keys(_: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json={"keys": [{**key, "kid": "test", "alg": "EdDSA", "use": "sig"}]})
 
 
+def key_server() -> TokenVerifier:
+    """A verifier that gets the key of these tests from a stand-in for auth."""
+    return TokenVerifier("http://auth", http=httpx.AsyncClient(transport=httpx.MockTransport(_serve_keys)))
+
+
 @pytest.fixture(scope="session")
 def migrated(new_database: Callable[[], Access]) -> Access:
     access = new_database()
@@ -153,15 +158,13 @@ async def running(migrated: Access, broker: Access, anyio_backend: str) -> Async
             "amqp_password": broker.password,
         }
     )
-    keys = httpx.AsyncClient(transport=httpx.MockTransport(_serve_keys))
-    app = create_app(settings, verifier=TokenVerifier("http://auth", http=keys))
+    app = create_app(settings, verifier=key_server())
     async with app.router.lifespan_context(app):
         for table in ("records", "system_logs"):
             await ensure_partitions(app.state.engine, PartitionedTable(table, 365), today=datetime.now(UTC).date())
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://query") as http:
             yield Api(app, http)
-    await keys.aclose()
 
 
 @pytest.fixture

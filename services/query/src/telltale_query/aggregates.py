@@ -192,8 +192,9 @@ def _from_records(selection: Selection, part: Range, width: int | None) -> Selec
             func.min(records.c.value).label("low"),
             func.max(records.c.value).label("high"),
         )
+        .prefix_with("STRAIGHT_JOIN")
         .select_from(selection.source().join(series, series.c.id == records.c.series_id))
-        .where(*selection.of_series(records), *part.holds(records.c.observed_at), *selection.of_values())
+        .where(*selection.along_key(), *part.holds(records.c.observed_at), *selection.of_values())
         .group_by(records.c.series_id, *(text("slot") for _ in slot))
     )
 

@@ -16,6 +16,9 @@ from telltale_shared.store.series import Series
 
 Conditions = list[ColumnElement[bool]]
 
+NAMED_SINGLY = 500
+"""Series that are named one by one in a statement although none is left out."""
+
 NOT_DISMISSED = or_(anomalies.c.verdict.is_(None), anomalies.c.verdict != "dismissed")
 
 
@@ -96,9 +99,23 @@ class Selection:
             conditions.append(~exists(select(anomalies.c.id).where(judged, NOT_DISMISSED)))
         return conditions
 
-    def conditions(self) -> Conditions:
-        """All that a record must be."""
+    def along_key(self) -> Conditions:
+        """That a record belongs to a chosen series, said so that each is read by its own part of the clustered key.
+
+        Without it the database reads a range of time through the index on time, which takes three times as long, or
+        whole series when it joins them.
+        """
+        if self.everything and len(self.series) > NAMED_SINGLY:
+            return []
+        return [records.c.series_id.in_([one.id for one in self.series])]
+
+    def along_time(self) -> Conditions:
+        """All that a record must be, said so that it can be read in the order of time."""
         return [*self.of_series(records), *self.range.holds(records.c.observed_at), *self.of_values()]
+
+    def conditions(self) -> Conditions:
+        """All that a record must be, where the order of reading does not matter."""
+        return [*self.along_key(), *self.range.holds(records.c.observed_at), *self.of_values()]
 
 
 _COLUMNS = (series.c.id, series.c.source, series.c.category, series.c.unit, series.c.origin)

@@ -40,6 +40,7 @@ async def percentiles(
             func.row_number().over(partition_by=partition or None, order_by=records.c.value).label("place"),
             func.count().over(partition_by=partition or None).label("n"),
         )
+        .prefix_with("STRAIGHT_JOIN")
         .select_from(selection.source().join(series, series.c.id == records.c.series_id))
         .where(*selection.conditions())
         .subquery()

@@ -1,19 +1,20 @@
 """Reading records: one page in any order, each by short reads along an index where there is one."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select, text, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.instants import outside
 from telltale_query.paging import beyond
 from telltale_query.records.schemas import Record, RecordAnomaly, RecordKey, RecordSort, id_of
 from telltale_query.selection import Selection, series_by_id
-from telltale_shared.store.schema import anomalies, record_edits, records, series
+from telltale_shared.store.schema import record_edits, records, series
 from telltale_shared.store.series import Series
 
 SERIES_READ_SINGLY = 20
@@ -24,6 +25,16 @@ SERIES_AT_ONCE = 20
 Rows = Sequence[Row[*tuple[Any, ...]]]
 
 _COLUMNS = (records.c.series_id, records.c.observed_at, records.c.value, records.c.import_id, records.c.note)
+
+# One text for any number of records, so that it is prepared once.
+_ANOMALIES_OF = text("""
+SELECT STRAIGHT_JOIN anomalies.*
+FROM JSON_TABLE(:wanted, '$[*]' COLUMNS (
+    series_id INT UNSIGNED PATH '$[0]', observed_at DATETIME(6) PATH '$[1]'
+)) AS wanted
+JOIN anomalies ON anomalies.series_id = wanted.series_id AND anomalies.observed_at = wanted.observed_at
+ORDER BY anomalies.score
+""")
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -73,9 +84,10 @@ async def _sorted(
     order = named[sort.column]
     statement = (
         select(*_COLUMNS)
+        .prefix_with("STRAIGHT_JOIN")
         .select_from(joined)
         .where(*selection.conditions())
-        .order_by(*(column.desc() if sort.descending else column.asc() for column in order))
+        .order_by(*(_directed(column, sort) for column in order))
         .limit(limit)
     )
     if after is not None:
@@ -94,17 +106,35 @@ async def _sorted(
 async def _by_time(
     connection: AsyncConnection, selection: Selection, sort: RecordSort, after: Position | None, limit: int
 ) -> Rows:
-    order: tuple[ColumnElement[Any], ...] = (records.c.observed_at, records.c.series_id)
-    if not selection.everything and len(selection.series) <= SERIES_READ_SINGLY:
-        merged = union_all(*(_along_key(selection, one.id, sort, after, limit) for one in selection.series)).subquery()
-        statement = select(merged)
-        order = (merged.c.observed_at, merged.c.series_id)
-    else:
-        statement = select(*_COLUMNS).with_hint(records, "FORCE INDEX (observed_at)").where(*selection.conditions())
-        if after is not None:
-            statement = statement.where(beyond(order, (after.observed_at, after.series_id), descending=sort.descending))
-    directed = (column.desc() if sort.descending else column.asc() for column in order)
-    return (await connection.execute(statement.order_by(*directed).limit(limit))).all()
+    if selection.everything or len(selection.series) > SERIES_READ_SINGLY:
+        return await _along_time(connection, selection, sort, after, limit)
+    merged = union_all(*(_along_key(selection, one.id, sort, after, limit) for one in selection.series)).subquery()
+    directed = (_directed(column, sort) for column in (merged.c.observed_at, merged.c.series_id))
+    return (await connection.execute(select(merged).order_by(*directed).limit(limit))).all()
+
+
+async def _along_time(
+    connection: AsyncConnection, selection: Selection, sort: RecordSort, after: Position | None, limit: int
+) -> Rows:
+    """Along the index on time. In a partitioned table it gives no order among records of one instant.
+
+    So the records of the last instant, which the limit may have cut anywhere, are read once more and all of them.
+    """
+    at, series_id = records.c.observed_at, records.c.series_id
+    statement = select(*_COLUMNS).with_hint(records, "FORCE INDEX (observed_at)").where(*selection.along_time())
+    if after is not None:
+        values = (after.observed_at, after.series_id)
+        statement = statement.where(beyond((at, series_id), values, descending=sort.descending))
+    rows = (await connection.execute(statement.order_by(_directed(at, sort)).limit(limit))).all()
+    by_key = {(row.observed_at, row.series_id): row for row in rows}
+    if len(rows) == limit:
+        last = statement.where(at == rows[-1].observed_at).order_by(_directed(series_id, sort)).limit(limit)
+        by_key |= {(row.observed_at, row.series_id): row for row in await connection.execute(last)}
+    return [by_key[key] for key in sorted(by_key, reverse=sort.descending)][:limit]
+
+
+def _directed(column: ColumnElement[Any], sort: RecordSort) -> ColumnElement[Any]:
+    return column.desc() if sort.descending else column.asc()
 
 
 def _along_key(
@@ -120,8 +150,7 @@ def _along_key(
             conditions.append(column <= after.observed_at if inclusive else column < after.observed_at)
         else:
             conditions.append(column >= after.observed_at if inclusive else column > after.observed_at)
-    directed = column.desc() if sort.descending else column.asc()
-    return select(select(*_COLUMNS).where(*conditions).order_by(directed).limit(limit).subquery())
+    return select(select(*_COLUMNS).where(*conditions).order_by(_directed(column, sort)).limit(limit).subquery())
 
 
 async def _by_series(
@@ -178,10 +207,7 @@ async def _anomalies_of(connection: AsyncConnection, keys: Sequence[RecordKey]) 
     """Per record the anomaly with the highest score."""
     if not keys:
         return {}
-    wanted = set(keys)
-    # By instant only: together with the series the database would look at every combination of the two.
-    instants = sorted({observed_at for _, observed_at in wanted})
-    statement = select(anomalies).where(anomalies.c.observed_at.in_(instants)).order_by(anomalies.c.score)
+    wanted = json.dumps([(series_id, observed_at.isoformat(" ")) for series_id, observed_at in keys])
     return {
         (row.series_id, row.observed_at): RecordAnomaly(
             id=str(row.id),
@@ -194,8 +220,7 @@ async def _anomalies_of(connection: AsyncConnection, keys: Sequence[RecordKey]) 
             explanation=row.explanation,
             verdict=row.verdict,
         )
-        for row in await connection.execute(statement)
-        if (row.series_id, row.observed_at) in wanted
+        for row in await connection.execute(_ANOMALIES_OF, {"wanted": wanted})
     }
 
 
