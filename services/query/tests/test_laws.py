@@ -3,6 +3,7 @@
 import math
 import random
 import statistics
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from telltale_query.aggregates import Aggregate, pieces, together
+from telltale_query.records import repository
 from telltale_query.selection import Range
 from telltale_shared.instants import EPOCH
 
@@ -112,7 +114,8 @@ FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChec
 
 
 @pytest.fixture(scope="module")
-async def stored(running: Api) -> Api:
+async def stored(running: Api) -> AsyncIterator[Api]:
+    """The readings, and limits so low that five series take every way of reading."""
     await running.empty()
     series = await running.store((row.source, row.category, row.at, row.value) for row in ROWS)
     judged: list[dict[str, Any]] = []
@@ -132,7 +135,10 @@ async def stored(running: Api) -> Api:
         " VALUES (:series_id, :at, :detector, '1', 'spike', :value, 5, 0, 1, '', :at, :verdict)",
         judged,
     )
-    return running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repository, "SERIES_READ_SINGLY", 2)
+        patch.setattr(repository, "SERIES_AT_ONCE", 2)
+        yield running
 
 
 def sort_key(sort: str) -> Any:

@@ -156,6 +156,13 @@ async def test_values_that_are_no_json_numbers_are_refused(api: Api) -> None:
         assert response.json()["errors"][0]["field"] == "value"
 
 
+async def test_a_long_body_is_refused_unread(api: Api) -> None:
+    body = {**PRESS, "observed_at": rfc3339(now(minutes=5)), "note": "x" * 70_000}
+    refused = await api.call("POST", "/records", json=body)
+    assert refused.status_code == 413
+    assert refused.headers["content-type"] == "application/problem+json"
+
+
 async def test_another_unit_is_refused_with_the_right_one(api: Api) -> None:
     await create(api)
     body = {**PRESS, "unit": "K", "observed_at": rfc3339(now(minutes=4))}

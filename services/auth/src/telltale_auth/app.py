@@ -12,7 +12,6 @@ from telltale_auth import __version__
 from telltale_auth.accounts import endpoints as accounts
 from telltale_auth.accounts.service import AccountService
 from telltale_auth.audit import endpoints as audit
-from telltale_auth.body_limit import BodyLimit
 from telltale_auth.demo import settle_demo_accounts
 from telltale_auth.passwords import Passwords
 from telltale_auth.schema import SCHEMA_VERSION
@@ -22,6 +21,7 @@ from telltale_auth.sessions.throttle import LoginThrottle
 from telltale_auth.settings import Settings
 from telltale_auth.tokens import TokenSigner
 from telltale_auth.verifier import AccountVerifier
+from telltale_shared.body_limit import BodyLimit
 from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.database import create_engine, database_problem, is_transient, wait_for_schema
 from telltale_shared.errors import Unavailable, problem_response

@@ -18,6 +18,7 @@ from telltale_query.series.endpoints import router as series
 from telltale_query.settings import Settings
 from telltale_query.system.endpoints import router as system
 from telltale_query.system.service import StatusReporter
+from telltale_shared.body_limit import BodyLimit
 from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.broker.inspection import QueueInspector
 from telltale_shared.database import create_engine, database_problem, error_number, wait_for_schema
@@ -33,6 +34,8 @@ log = structlog.get_logger("telltale.query")
 
 API = "/api/v1"
 RETRY_AFTER_SECONDS = 3
+BODY_LIMIT = 65_536
+"""Bytes; the largest body is a record with its note."""
 STATEMENT_TIMEOUT = 1969
 """MariaDB: the statement ran longer than it may."""
 
@@ -71,6 +74,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
             yield
 
     app = service_app("query", version=__version__, settings=settings, health=health, lifespan=lifespan)
+    app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
     app.state.engine = engine
     app.state.verifier = verifier
     app.state.status = StatusReporter(engine, inspector, topo)
