@@ -1,5 +1,6 @@
 """The UI's server: Streamlit's pages and our own routes in one ASGI application."""
 
+import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -45,13 +46,16 @@ def create_app(settings: UiSettings) -> st.App:
     api = ApiClient.from_settings(settings)
 
     @asynccontextmanager
-    async def close_connections(_: st.App) -> AsyncIterator[None]:
+    async def lifespan(_: st.App) -> AsyncIterator[None]:
+        # The first visitor should not wait for imports; components can be registered only once the runtime is up.
+        for module in ("inject", "judge", "live_chart", "record_dialogs", "session_bridge", "sign_in"):
+            importlib.import_module(f"telltale_ui.{module}")
         with closing(api):
             yield
 
     return st.App(
         SCRIPT,
-        lifespan=close_connections,
+        lifespan=lifespan,
         routes=create_routes(api, TICKETS),
         on_script_error=show_unexpected,
         middleware=[Middleware(SecurityHeaders)],
