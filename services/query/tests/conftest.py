@@ -149,13 +149,20 @@ class Api:
 
 
 @pytest.fixture(scope="session")
-async def running(migrated: Access, broker: Access, anyio_backend: str) -> AsyncIterator[Api]:
+def own_broker(new_broker: Callable[[], Access]) -> Access:
+    """A virtual host for these tests alone: other services' tests listen for the first heartbeat on theirs."""
+    return new_broker()
+
+
+@pytest.fixture(scope="module")
+async def running(migrated: Access, own_broker: Access, anyio_backend: str) -> AsyncIterator[Api]:
+    """The app; for one module only, since its tasks share their event loop with every test while it runs."""
     settings = Settings.model_validate(
         {
             "database_url": migrated.url,
             "database_password": migrated.password,
-            "amqp_url": broker.url,
-            "amqp_password": broker.password,
+            "amqp_url": own_broker.url,
+            "amqp_password": own_broker.password,
         }
     )
     app = create_app(settings, verifier=key_server())
