@@ -212,6 +212,20 @@ async def test_ready_says_what_is_missing(
         assert "telltale_readings_stored_total" in (await http.get("/metrics")).text
 
 
+async def test_it_stops_on_sigterm_while_it_waits_for_its_database(free_port: int, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "WRITER_DATABASE_URL": "mariadb+asyncmy://nobody@127.0.0.1:9/nowhere",
+        "WRITER_PORT": str(free_port),
+    }
+    output = tmp_path / "writer.log"
+    with output.open("wb") as log:
+        writer = subprocess.Popen([sys.executable, "-m", "telltale_writer"], env=environment, stdout=log, stderr=log)
+    await eventually(lambda: "waiting for the database" in output.read_text(), 30)
+    writer.terminate()
+    assert writer.wait(timeout=10) == 128 + signal.SIGTERM
+
+
 def test_a_bad_setting_is_one_line(tmp_path: Path) -> None:
     environment = {**os.environ, "WRITER_BATCH_ROWS": "many"}
     result = subprocess.run(

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -19,6 +21,7 @@ from telltale_shared.settings import ServiceSettings
 
 log = structlog.get_logger("telltale.lifecycle")
 
+EXIT_CANNOT_START = 3
 GRACE_SECONDS = 8
 """How long open requests may take to end after SIGTERM."""
 
@@ -76,20 +79,34 @@ async def _watched(name: str, task: Callable[[], Awaitable[None]]) -> None:
 def serve(name: str, app: FastAPI, settings: ServiceSettings, port: int, **options: Any) -> None:
     """Configure the logs and serve ``app`` until SIGTERM or SIGINT; exits 3 when it cannot start.
 
-    ``options`` are further ones of :func:`uvicorn.run`.
+    ``options`` are further ones of :class:`uvicorn.Config`.
     """
     configure_logs(name, settings.log_level)
-    uvicorn.run(
-        app,
-        host=settings.bind_host,
-        port=port,
-        loop="uvloop",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        server_header=False,
-        # A client could otherwise choose its own address, which throttling and the audit go by.
-        proxy_headers=False,
-        ws_max_size=65_536,
-        **options,
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.bind_host,
+            port=port,
+            loop="uvloop",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            server_header=False,
+            # A client could otherwise choose its own address, which throttling and the audit go by.
+            proxy_headers=False,
+            ws_max_size=65_536,
+            **options,
+        )
     )
+    server.run()
+    if not server.started:
+        sys.exit(EXIT_CANNOT_START)
+
+
+class _Server(uvicorn.Server):
+    """Obeys SIGTERM and SIGINT also while the app is still starting, e.g. waiting for its database."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if not self.started:
+            raise SystemExit(128 + sig)
