@@ -212,6 +212,11 @@ async def test_ready_says_what_is_missing(
         assert "telltale_readings_stored_total" in (await http.get("/metrics")).text
 
 
+def _spawn(environment: dict[str, str], output: Path) -> subprocess.Popen[bytes]:
+    with output.open("wb") as log:
+        return subprocess.Popen([sys.executable, "-m", "telltale_writer"], env=environment, stdout=log, stderr=log)
+
+
 async def test_it_stops_on_sigterm_while_it_waits_for_its_database(free_port: int, tmp_path: Path) -> None:
     environment = {
         **os.environ,
@@ -219,8 +224,7 @@ async def test_it_stops_on_sigterm_while_it_waits_for_its_database(free_port: in
         "WRITER_PORT": str(free_port),
     }
     output = tmp_path / "writer.log"
-    with output.open("wb") as log:
-        writer = subprocess.Popen([sys.executable, "-m", "telltale_writer"], env=environment, stdout=log, stderr=log)
+    writer = _spawn(environment, output)
     await eventually(lambda: "waiting for the database" in output.read_text(), 30)
     writer.terminate()
     assert writer.wait(timeout=10) == 128 + signal.SIGTERM
