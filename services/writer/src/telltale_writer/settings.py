@@ -15,7 +15,7 @@ class Settings(BrokerSettings):
     database_url: str = "mariadb+asyncmy://telltale_writer@127.0.0.1:3306/telltale"
     database_password: SecretStr = SecretStr("")
     partition: int = Field(0, ge=0, lt=64)
-    batch_rows: int = Field(20_000, ge=1, le=100_000)
+    batch_rows: int = Field(50_000, ge=1, le=200_000)
     """Readings in one transaction at most, but always at least one delivery."""
     batch_age: float = Field(0.1, ge=0, le=10)
     """Seconds that the first reading of a batch may wait for more."""
