@@ -50,7 +50,7 @@ endif
 
 .PHONY: test
 test: development lint check-installable ## lint, types, import rules and every test, against real servers of its own
-	@$(venv)/python deploy/native/test.py
+	@$(venv)/python deploy/native/run_tests.py
 
 .PHONY: lint
 lint: development ## ruff, mypy (strict) and the import rules

@@ -108,15 +108,25 @@ def _digest(files: Iterable[Path], *words: str) -> str:
     return digest.hexdigest()
 
 
+def _chart_sources() -> list[Path]:
+    return [path for pattern in ("*", "src/**/*") for path in _FRONTEND.glob(pattern) if path.is_file()]
+
+
 def _sources() -> list[Path]:
     """What an installation depends on; installing the UI builds the live chart, so its sources are among them."""
-    chart = [path for pattern in ("*", "src/**/*") for path in _FRONTEND.glob(pattern) if path.is_file()]
     return [
         ROOT / "pyproject.toml",
         _CONSTRAINTS,
         *(folder / "pyproject.toml" for folder in packages()),
-        *chart,
+        *_chart_sources(),
     ]
+
+
+def code_digest(folder: str) -> str:
+    """A digest of the code that the package in `folder` runs: its own and the shared one."""
+    sources = [ROOT / "shared" / "src", ROOT / folder / "src"]
+    code = [path for source in sources for path in source.rglob("*.py")]
+    return _digest([*code, *_chart_sources()] if folder == "ui" else code)
 
 
 def _install_uv() -> None:

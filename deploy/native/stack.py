@@ -64,7 +64,9 @@ def _environment(layout: Layout, process: Process, user: Mapping[str, str]) -> d
     # A secret chosen by the user is in the files of those who need it, and in nobody's environment.
     secret_names = {path.name for path in layout.secrets.glob("*/*")}
     chosen = {name: value for name, value in user.items() if name not in secret_names}
-    return DEFAULTS | chosen | fixed | secrets | {"PYTHONUNBUFFERED": "1"}
+    # The digest is read by nobody: new code makes a new description, and so a restart by the next `make up`.
+    code = {"TELLTALE_CODE": environment.code_digest(process.folder)}
+    return DEFAULTS | chosen | fixed | secrets | code | {"PYTHONUNBUFFERED": "1"}
 
 
 def _service_programs(layout: Layout, user: Mapping[str, str]) -> list[Program]:
