@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import hashlib
 import importlib.util
 import os
@@ -43,6 +44,12 @@ def _run(command: Sequence[str], what: str) -> None:
 def missing_python_packages() -> list[str]:
     """What Debian keeps out of its python3 and the virtual environment needs."""
     return [] if importlib.util.find_spec("ensurepip") else ["python3-venv"]
+
+
+def missing_test_packages() -> list[str]:
+    """What the tests of the pages need: a browser, and a library of the program that drives it."""
+    wanted = {"chromium": shutil.which("chromium"), "libatomic1": ctypes.util.find_library("atomic")}
+    return [package for package, found in wanted.items() if not found]
 
 
 def _administrator() -> list[str] | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from layout import ROOT, Layout, StackError
-from supervision import Program, Supervisor
+from supervision import Program, Supervisor, mark
 
 SERVERS = ("epmd", "mariadb", "rabbitmq")
 
@@ -210,7 +210,7 @@ def write_test_description(layout: Layout) -> None:
         "amqp_url": f"amqp://telltale@127.0.0.1:{layout.port('rabbitmq')}/",
         "amqp_password": read_secret(layout, "rabbitmq", "AMQP_PASSWORD"),
         "rabbitmqctl": [str(_RABBITMQ_SCRIPTS / "rabbitmqctl"), "--quiet"],
-        "rabbitmqctl_environment": _rabbitmq_environment(layout),
+        "rabbitmqctl_environment": _rabbitmq_environment(layout) | mark(layout),
     }
     path = layout.run / "servers.json"
     path.touch(mode=0o600)

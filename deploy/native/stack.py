@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -84,8 +83,8 @@ def _service_programs(layout: Layout, user: Mapping[str, str]) -> list[Program]:
 
 def _install(group: str) -> None:
     missing = servers.missing_packages()
-    if group == "dev" and not shutil.which("chromium"):
-        missing.append("chromium")  # for the tests of the pages
+    if group == "dev":
+        missing += environment.missing_test_packages()
     environment.check_may_install(missing)
     environment.install_packages(environment.missing_python_packages())
     with ThreadPoolExecutor() as pool:
@@ -228,6 +227,7 @@ def down(layout: Layout, _options: argparse.Namespace) -> int:
     supervisor.stop([name for name in servers.SERVERS if name != "epmd"])
     supervisor.stop(["epmd"])
     supervisor.shutdown()
+    supervisor.end_orphans()  # rabbitmqctl starts an epmd where it finds none
     print("everything is stopped; data and secrets stay in", layout.run)
     return 0
 

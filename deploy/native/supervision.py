@@ -22,6 +22,11 @@ from typing import Any
 from layout import Layout, StackError
 
 
+def mark(layout: Layout) -> dict[str, str]:
+    """What everything that belongs to a stack has in its environment, so that it can be found again."""
+    return {"TELLTALE_RUN_DIR": str(layout.run)}
+
+
 @dataclass(frozen=True)
 class Program:
     """One process under supervisord."""
@@ -36,7 +41,6 @@ class Program:
 
 
 _ENDED = ("STOPPED", "EXITED", "FATAL")
-_MARK = "TELLTALE_RUN_DIR"  # in the environment of everything that a supervisord of ours started
 
 
 def _quoted(value: str) -> str:
@@ -173,7 +177,7 @@ class Supervisor:
                 "-c",
                 configuration,
             ]
-            environment = os.environ | {_MARK: str(self._layout.run)}
+            environment = os.environ | mark(self._layout)
             result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
             if result.returncode:
                 raise StackError(f"supervisord did not start: {result.stdout}{result.stderr}")
@@ -199,11 +203,11 @@ class Supervisor:
         return len(orphans)
 
     def _marked(self) -> list[int]:
-        mark = f"{_MARK}={self._layout.run}".encode()
+        wanted = "=".join(*mark(self._layout).items()).encode()
         found = []
         for file in Path("/proc").glob("[0-9]*/environ"):
             try:
-                if mark in file.read_bytes().split(b"\0"):
+                if wanted in file.read_bytes().split(b"\0"):
                     found.append(int(file.parts[2]))
             except OSError:
                 continue  # it ended meanwhile, or is somebody else's
