@@ -72,6 +72,10 @@ check-installable: development ## prove that each service can be installed and i
 bench-ingest: development ## queue to committed, beside the database client's LOAD DATA
 	$(venv)/python tests/benchmarks/ingest.py
 
+.PHONY: bench-detection
+bench-detection: development ## what the detector finds, misses and costs; on NAB where ../shared has it
+	$(venv)/python tests/benchmarks/detection.py
+
 .PHONY: constraints
 constraints: ## resolve all dependencies into constraints.txt (UPGRADE=--upgrade: to the newest)
 	@$(venv)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
