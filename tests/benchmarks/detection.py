@@ -141,13 +141,13 @@ def synthetic(anomaly_every: int) -> tuple[list[Told], dict[str, list[Label]]]:
     rows = np.array([row for name in names if (row := model.table.row(name, "synthetic", None)) is not None])
     for world in worlds:
         world.begin(START - 1)
-    told = []
+    told: list[Told] = []
     for turn in range(DAY):
         now = START + turn * SECOND
         value = np.array([reading.value for world in worlds for reading in world.due(now)])
         scores = model.score(Readings(rows, np.full(rows.size, now), value))
         told.extend(Told(one.series.source, turn, one) for one in scores.anomalies)
-    labels = defaultdict(list)
+    labels: dict[str, list[Label]] = defaultdict(list)
     for number, world in enumerate(worlds):
         for label in world.labels(START, START + DAY * SECOND):
             labels[f"{label.source} {label.category} {number}"].append(label)
@@ -166,7 +166,7 @@ def injected() -> None:
     """Prints what is caught of the generator's anomalies: one in two hours of each series, as by default."""
     told, labels = synthetic(2 * 3_600 * SECOND)
     delays: dict[AnomalyKind, list[float]] = {kind: [] for kind in AnomalyKind}
-    explained = set()
+    explained: set[int] = set()
     for source, label in ((source, label) for source, some in labels.items() for label in some):
         start, end = ((at - START) / SECOND for at in (label.start, label.end))
         about = [one for one in told if one.source == source and start <= one.at < end + GRACE]
@@ -193,9 +193,8 @@ def cost() -> None:
         every = Readings(np.tile(rows, times), np.repeat(at, series), rng.normal(20, 1, times * series))
         began = time.process_time()
         model.score(every)
-        print(
-            f"{series:>6,} series side by side: {(time.process_time() - began) / every.rows.size * 1e6:7.3f} µs a reading"
-        )
+        each = (time.process_time() - began) / every.rows.size * 1e6
+        print(f"{series:>6,} series side by side: {each:7.3f} µs a reading")
 
 
 def main() -> None:
