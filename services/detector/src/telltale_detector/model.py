@@ -10,7 +10,7 @@ day has been seen. Each has a robust spread of its errors; the one with the smal
 * **shift**: how far the fast level lies from the slow one, which finds level shifts smaller than single readings vary.
 
 Both thresholds follow the learned tail of the series, so that one that jumps by nature is not news. Besides: *flatline*
-and *out of range*. One event gives one alarm.
+and *out of range*. One event gives one alarm. Beside them `records` says of every reading how new it is.
 
 Readings of one series are taken in the order in which they arrive, all series side by side in numpy; the result does
 not depend on how the readings are cut into batches.
@@ -20,14 +20,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from telltale_detector import events, learning, season
+from telltale_detector import events, learning, records, season
 from telltale_detector.explain import Anomaly
 from telltale_detector.judging import Judgement, judge, judge_shift
 from telltale_detector.state import FAST, JUMP, SEASON, SHIFT, SLOW, Columns, Floats, Integers, Mask, Table
 from telltale_detector.tuning import TUNING, Tuning
 
 DETECTOR = "telltale"
-VERSION = "1"
+VERSION = "2"
 """Raised whenever the same readings may give other anomalies."""
 
 
@@ -52,6 +52,8 @@ class Scores:
     expected_low: Floats
     expected_high: Floats
     anomalies: list[Anomaly]
+    novelty: Floats
+    """By how much the series leaves all that it has shown before, 0 to 1, told once per event; NaN as in ``score``."""
 
 
 class Model:
@@ -69,7 +71,7 @@ class Model:
     def score(self, readings: Readings) -> Scores:
         """Judges ``readings`` and learns from them."""
         size = readings.rows.size
-        scores = Scores(np.full(size, np.nan), np.full(size, np.nan), np.full(size, np.nan), [])
+        scores = Scores(_blank(size), _blank(size), _blank(size), [], _blank(size))
         observed_at = readings.observed_at.astype(np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
             for places in _rounds(readings.rows):
@@ -105,10 +107,13 @@ class Model:
             learning.begin(c, new, t, v, tuning)
 
         prediction = c.level.copy()
-        prediction[SEASON] += season.expected(self.table.profile, rows, t)
+        daily = season.expected(self.table.profile, rows, t)
+        prediction[SEASON] += daily
         judged = judge(c, t, v, prediction, tuning)
         scores.score[places] = judged.score
         scores.expected_low[places], scores.expected_high[places] = judged.low, judged.high
+        believed = records.believed(c, v, tuning)
+        scores.novelty[places] = records.novelty(c, believed, daily, tuning)
         _follow_run(c, v, judged)
         stays = c.run >= tuning.hold
         stuck = learning.stand_still(c, t, v, tuning)
@@ -125,9 +130,8 @@ class Model:
 
         watched = calm & (c.count >= tuning.warm_up) & ~alarmed & ~frozen
         shifted = self._tell_shifts(places, rows, c, t, v, watched, scores)
-        reach = tuning.winsor * judged.usual
-        seasonal = judged.expected + np.clip(v - judged.expected, -reach, reach)
-        season.learn(self.table.profile, rows, c, t, np.where(stays, v, seasonal), tuning.season)
+        # Not cut to what was expected: a jump that comes every day would never be learned.
+        season.learn(self.table.profile, rows, c, t, believed, tuning.season)
         c.quiet[:] = np.where(judged.unusual | stuck | shifted, 0.0, c.quiet + 1.0)
         c.open[c.quiet >= tuning.refractory] = 0.0
         learning.widen_range(c, v, judged.margin, tuning)
@@ -183,6 +187,10 @@ class Model:
             c.level[SLOW, shifted] = c.level[FAST, shifted]
             c.age[shifted] = 1.0 / tuning.fast
         return shifted
+
+
+def _blank(size: int) -> Floats:
+    return np.full(size, np.nan)
 
 
 def _rounds(rows: Integers) -> list[Integers]:

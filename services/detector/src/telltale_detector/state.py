@@ -69,6 +69,16 @@ class Columns:
     """Number of the half hour since 1970 that is being averaged; 0 for none."""
     bucket_mean: Floats
     bucket_count: Floats
+    mean: Floats
+    """(4, n): what novelty watches: the reading, two running means, and the mean distance from the daily profile."""
+    floor: Floats
+    """(4, n): the least that each of them has been."""
+    ceiling: Floats
+    """(4, n): the most."""
+    shown: Floats
+    """(4, n): readings that each of them has taken in."""
+    novelty: Floats
+    """Of the event that lasts, fading."""
 
     def __init__(self, block: Floats) -> None:
         self.block = block
@@ -77,7 +87,7 @@ class Columns:
 
 
 def _places() -> tuple[dict[str, int | slice], int]:
-    deep = {"level": 4, "spread": 4, "tail": 2}
+    deep = {"level": 4, "spread": 4, "tail": 2, "mean": 4, "floor": 4, "ceiling": 4, "shown": 4}
     places: dict[str, int | slice] = {}
     at = 0
     for name in Columns.__annotations__:
@@ -101,7 +111,7 @@ class Series:
 
 @dataclass
 class Table:
-    """The memory of all series; grows as series appear, by doubling. About 700 bytes a series."""
+    """The memory of all series; grows as series appear, by doubling. About 850 bytes a series."""
 
     capacity_limit: int = 100_000
     """Series beyond it are not watched, so that names made up by a faulty source cannot exhaust memory."""

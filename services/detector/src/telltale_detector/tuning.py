@@ -65,6 +65,14 @@ class Tuning:
     range_margin: float = 1.0
     """Out of range means beyond everything seen by so many times its width."""
 
+    record_weights: tuple[float, float, float, float] = (1.0, 0.1, 0.03, 0.03)
+    """Weight of a reading in what novelty watches: itself, means of about 20 and 60, and of 60 distances
+    from the profile. A mean of 200 comes too late."""
+    record_season: float = 0.5
+    """The profile is young when its first errors are seen, so that their range is narrow: they count half."""
+    record_decay: float = 0.985
+    """An event fades by half in 46 readings; until then only what is newer still is news."""
+
     season: float = 0.3
     """Weight of a new day in the daily profile: about three days are remembered."""
 
