@@ -36,7 +36,7 @@ def noise(size: int, seed: int = 1) -> Floats:
 
 
 def same(one: Scores, other: Scores) -> bool:
-    columns = ("score", "expected_low", "expected_high")
+    columns = ("score", "expected_low", "expected_high", "novelty")
     return one.anomalies == other.anomalies and all(
         np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in columns
     )
@@ -129,6 +129,40 @@ def test_each_kind_is_told_in_one_sentence_with_its_figures() -> None:
     assert "above what was expected (" in told[Kind.SPIKE]
     assert "since 00:33:20 UTC" in told[Kind.FLATLINE]
     assert "500 K lies far above" in told[Kind.OUT_OF_RANGE]
+
+
+def news(scores: Scores, above: float = 0.05) -> list[int]:
+    """Where a reading was new."""
+    return np.flatnonzero(np.nan_to_num(scores.novelty) > above).tolist()
+
+
+def test_what_leaves_all_that_was_seen_is_new_once() -> None:
+    value = np.tile([1.0, 2.0, 3.0, 2.0], 200)
+    value[500:520] = 4.0
+    assert news(run(value)) == [500]
+
+
+def test_a_mean_that_leaves_its_range_is_new_though_no_reading_is() -> None:
+    value = np.tile([1.0, 3.0], 400)
+    value[600:660] = 3.0
+    (first, *_) = news(run(value))
+    assert 600 <= first < 610
+
+
+def test_an_hour_at_the_wrong_time_of_day_is_new() -> None:
+    day = 288
+    value = 10 * np.sin(2 * np.pi * np.arange(10 * day) / day) + np.random.default_rng(3).normal(0, 0.3, 10 * day)
+    quiet = news(run(value, step=300 * SECOND))
+    assert [at for at in quiet if at > 4 * day] == []
+    value[9 * day + 60 : 9 * day + 90] = 0.0
+    assert 9 * day + 60 <= news(run(value, step=300 * SECOND))[-1] < 9 * day + 100
+
+
+def test_one_wild_reading_does_not_deafen() -> None:
+    value = np.tile([1.0, 2.0, 3.0, 2.0], 400)
+    value[500] = 1e12
+    value[1_500] = 20.0
+    assert news(run(value)) == [500, 1_500]
 
 
 # What it leaves in peace
@@ -230,6 +264,7 @@ def test_the_unit_of_measurement_changes_nothing(value: Floats, exponent: int) -
     scale = 2.0**exponent
     plain, scaled = run(value), run(value * scale)
     assert np.array_equal(plain.score, scaled.score)
+    assert np.array_equal(plain.novelty, scaled.novelty)
     assert found(plain) == found(scaled)
     assert np.array_equal(plain.expected_low * scale, scaled.expected_low)
 
@@ -256,6 +291,7 @@ def test_whatever_arrives_the_figures_stay_finite(value: Floats, steps: np.typin
     scores = model.score(Readings(np.full(value.size, row), START + np.cumsum(steps), value))
     taken = ~np.isnan(scores.score)
     assert taken[0]
+    assert ((scores.novelty[taken] >= 0) & (scores.novelty[taken] <= 1)).all()
     assert np.isfinite(scores.expected_low[taken]).all()
     assert np.isfinite(scores.expected_high[taken]).all()
     assert all(np.isfinite([one.score, one.value]).all() and one.score <= 1_000 for one in scores.anomalies)
