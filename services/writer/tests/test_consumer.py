@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from telltale_shared.broker import Delivery, Subscription, SubscriptionClosed
+from telltale_shared.testing import eventually
 from telltale_writer.consumer import ReadingConsumer
 from telltale_writer.decode import DecodedDelivery
 from telltale_writer.ingest import Counts
@@ -77,9 +78,7 @@ async def test_it_acknowledges_what_is_stored_in_order() -> None:
     store.let.set()
     subscription = await arriving(channel, 5)
     running = asyncio.create_task(consumer_of(store).run(subscription))
-    async with asyncio.timeout(5):
-        while channel.acknowledged != [1, 2, 3, 4, 5]:
-            await asyncio.sleep(0)
+    await eventually(lambda: channel.acknowledged == [1, 2, 3, 4, 5])
     assert store.stored == [1, 2, 3, 4, 5]
     subscription.close()
     with pytest.raises(SubscriptionClosed):
