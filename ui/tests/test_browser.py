@@ -130,3 +130,17 @@ def test_a_lost_connection_comes_back_without_losing_the_screen(open_as: Callabl
     services.start()
     expect_figure(page, "state", "live")
     assert int(figure(page, "sockets")) >= 2
+
+
+def test_a_page_whose_service_was_away_comes_back_by_itself(
+    open_as: Callable[..., Page], services: Any, ui: str
+) -> None:
+    page = open_as("Viewer", "/records?source=press-3")
+    expect(page.get_by_text("records · page 1")).to_be_visible(timeout=15_000)
+    services.kill()
+    page.reload()
+    expect(page.get_by_text("A service does not answer")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Records")).to_be_visible()
+    services.start()
+    expect(page.get_by_text("records · page 1")).to_be_visible(timeout=20_000)
+    assert page.url == f"{ui}/records?source=press-3"

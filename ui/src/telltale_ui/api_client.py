@@ -113,7 +113,7 @@ class ApiClient:
             response = self._http.request(method, url, params=query, json=body, headers=sent)
             status = str(response.status_code)
         except httpx.HTTPError as error:
-            raise ApiError("A service does not answer", "It may be starting. Try again in a few seconds.") from error
+            raise ApiError("A service does not answer", "It may be starting, or be away for a moment.") from error
         finally:
             _SECONDS.labels(httpx.URL(url).netloc.decode(), method, status).observe(time.monotonic() - started)
         if response.is_error:

@@ -15,7 +15,9 @@ try:
 except ApiError as error:
     # The charts need no stored series: they go on while the filters lack their choices.
     series = []
-    st.caption(f":material/warning: The choice of series is not available. {feedback.describe(error)}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f":material/warning: The choice of series is not available. {feedback.describe(error)}")
+        feedback.retry_by_itself()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     sources, categories = series_filters(series)
     minutes = st.segmented_control(
