@@ -161,7 +161,7 @@ async def report_producers(
     rows = [
         {
             "producer": state.producer,
-            "service": service,
+            "service": service[:64],
             "published": state.published,
             "confirmed": state.confirmed,
             "dropped": state.dropped,
