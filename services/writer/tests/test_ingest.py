@@ -166,6 +166,19 @@ async def test_numbers_out_of_order_settle_and_gaps_show(engine: AsyncEngine) ->
     assert await rows(engine, "SELECT COUNT(*) FROM deliveries") == [(0,)]
 
 
+async def test_a_lost_number_costs_one_row_until_it_comes(engine: AsyncEngine) -> None:
+    now = now_us()
+    for number in [1, *range(3, 10)]:
+        await Ingest(engine).store([decoded(batch(number, [("a", now + number, 1.0)]))], now=now)
+    assert await rows(engine, "SELECT first, last FROM deliveries") == [(3, 9)]
+    for number in (12, 14, 13, 11):
+        await Ingest(engine).store([decoded(batch(number, [("a", now + number, 1.0)]))], now=now)
+    assert await rows(engine, "SELECT first, last FROM deliveries ORDER BY first") == [(3, 9), (11, 14)]
+    await Ingest(engine).store([decoded(batch(number, [("a", now + number, 1.0)])) for number in (10, 2)], now=now)
+    assert await rows(engine, "SELECT COUNT(*) FROM deliveries") == [(0,)]
+    assert await rows(engine, LEDGER) == [(14, 14, 0, 0, 0, 0)]
+
+
 async def test_a_delivery_cut_differently_is_refused_and_counts_nothing(engine: AsyncEngine) -> None:
     now = now_us()
     ingest = Ingest(engine)
