@@ -73,7 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await wait_for_schema(engine, SCHEMA_VERSION)
-        await retention.apply()
+        await retention.begin()
         publisher = Publisher(address, broker, name="writer system events")
         system_events = SystemEvents(publisher, health, service="writer", version=__version__, figures=rate.figures)
         tasks = {
