@@ -106,6 +106,7 @@ def test_an_injected_anomaly_is_marked_and_can_be_judged(open_as: Callable[..., 
     page.get_by_test_id("anomaly-item").first.click()
     page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
     expect(page.get_by_text("The anomaly is confirmed.")).to_be_visible()
+    expect(page.get_by_test_id("anomaly-item").first).to_contain_text("Confirmed")
     assert figure(page, "sockets") == "1", "script reruns must not open sockets"
 
 

@@ -7,7 +7,7 @@ import { Feed, Tooltip } from "./feed";
 import { LatencyWindow } from "./latency";
 import { type LiveSeries, Model, silenceLimit } from "./model";
 import { Panel } from "./panel";
-import type { Anomaly, Frame, SeriesInfo } from "./protocol";
+import type { Anomaly, Frame, SeriesInfo, Verdicts } from "./protocol";
 import { Shortcuts } from "./shortcuts";
 import { type ScreenState, StatusBar } from "./status";
 import { Tile } from "./tiles";
@@ -15,6 +15,7 @@ import { Tile } from "./tiles";
 export interface Settings extends Subscription {
   readonly gatewayPort: number;
   readonly gatewayUrl: string | null;
+  readonly verdicts: Verdicts;
 }
 
 /** What the page around the screen is told. */
@@ -314,7 +315,7 @@ export class LiveScreen {
     for (const tile of this.tiles.values()) tile.update(now());
     if (this.anomaliesChanged) {
       this.anomaliesChanged = false;
-      this.feed.show(this.chosen.flatMap((one) => one.anomalies));
+      this.feed.show(this.chosen.flatMap((one) => one.anomalies), this.settings.verdicts);
     }
     this.showStatus();
     const measured = this.unpainted;
