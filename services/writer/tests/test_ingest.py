@@ -134,6 +134,38 @@ async def test_another_unit_is_a_dead_letter(engine: AsyncEngine) -> None:
     assert (counts.stored, counts.dead) == (1, {"unit_conflict": 1})
 
 
+async def test_a_series_that_began_without_a_unit_takes_none_on(engine: AsyncEngine) -> None:
+    now = now_us()
+    ingest = Ingest(engine)
+    units = (None, "°C", "°F", None)
+    deliveries = [decoded(batch(n, [("a", now + n, 1.0)], unit=unit)) for n, unit in enumerate(units, start=1)]
+    counts = await ingest.store(deliveries, now=now)
+    assert (counts.stored, counts.dead) == (2, {"unit_conflict": 2})
+    # Without a unit a reading is in that of its series.
+    counts = await ingest.store(
+        [decoded(batch(5, [("b", now, 1.0)])), decoded(batch(6, [("b", now + 1, 1.0)], unit=None))], now=now
+    )
+    assert (counts.stored, counts.dead) == (2, {})
+
+
+async def test_a_repeat_is_recognised_whatever_its_digits(engine: AsyncEngine) -> None:
+    now = now_us()
+    ingest = Ingest(engine)
+    rng = random.Random(1)
+    values = [rng.choice((-1, 1)) * rng.random() * 10.0 ** rng.randint(-300, 99) for _ in range(2_000)]
+    values += [0.1 + 0.2, 1 / 3, 5e-324, 2.2250738585072014e-308, 1e100, -0.0, 0.0]
+    readings = [("a", now + n, value) for n, value in enumerate(values)]
+    await ingest.store([decoded(batch(1, readings))], now=now)
+    counts = await ingest.store([decoded(batch(len(values) + 1, readings))], now=now)
+    assert (counts.stored, counts.repeated, counts.dead) == (0, len(values), {})
+    # One by one the driver speaks another protocol than in bulk.
+    for n, value in enumerate(values[-20:]):
+        first = 10_000 + 2 * n
+        twice = [("b", now + n, value), ("b", now + n, value)]
+        counts = await ingest.store([decoded(batch(first, twice))], now=now)
+        assert (counts.stored, counts.repeated, counts.dead) == (1, 1, {})
+
+
 async def test_what_the_database_alone_refuses_is_isolated(engine: AsyncEngine) -> None:
     now = now_us()
     readings = [("a", now + n, float(n)) for n in range(50)]

@@ -185,8 +185,9 @@ class _Transaction:
             refused: dict[int, Rejected] = {}
             for which, key in enumerate(delivery.series):
                 series = self.series.get((key.source, key.category))
-                if series is not None and None not in (key.unit, series.unit) and key.unit != series.unit:
-                    rejected = Rejected("unit_conflict", f"this series is in {series.unit}, the reading in {key.unit}")
+                if series is not None and key.unit is not None and key.unit != series.unit:
+                    own = f"in {series.unit}" if series.unit else "without a unit"
+                    rejected = Rejected("unit_conflict", f"this series is {own}, the reading in {key.unit}")
                     refused |= dict.fromkeys(np.flatnonzero(delivery.index == which).tolist(), rejected)
             if not refused:
                 kept.append(delivery)
