@@ -156,6 +156,7 @@ async def test_it_can_be_cancelled_while_a_transaction_outlasts_the_lost_link(
     task = asyncio.create_task(consume(lane.through(proxy).link(), lane.name, handle, prefetch=10))
     async with asyncio.timeout(10):
         await closed.wait()
+        await asyncio.sleep(0.2)  # by now the link waits for the transaction, and for nothing else
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
