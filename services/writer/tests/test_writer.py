@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -52,7 +53,6 @@ def start(
         **os.environ,
         "WRITER_DATABASE_URL": migrated.url,
         "WRITER_DATABASE_PASSWORD": migrated.password,
-        "WRITER_PORT": str(free_port),
         "WRITER_BATCH_ROWS": "300",
         "WRITER_BATCH_AGE": "0.02",
         "AMQP_URL": vhost.url,
@@ -61,9 +61,12 @@ def start(
     running: list[subprocess.Popen[bytes]] = []
     with (tmp_path / "writer.log").open("wb") as log:
 
-        def run() -> subprocess.Popen[bytes]:
+        def run(port: int = free_port) -> subprocess.Popen[bytes]:
             process = subprocess.Popen(
-                [sys.executable, "-m", "telltale_writer"], env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", "telltale_writer"],
+                env={**environment, "WRITER_PORT": str(port)},
+                stdout=log,
+                stderr=log,
             )
             running.append(process)
             return process
@@ -123,6 +126,40 @@ async def test_killed_again_and_again_it_stores_each_reading_once(
         ).one()
     assert tuple(found) == (total, total, 0, 0, total - PER_DELIVERY)
     assert await scalar(engine, "SELECT SUM(`count`) FROM rollups_hour") == total
+
+
+async def test_a_waiting_writer_takes_over_from_one_that_is_killed(
+    engine: AsyncEngine, publisher: Publisher, start: Callable[..., subprocess.Popen[bytes]], free_port: int
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        other_port = probe.getsockname()[1]
+    active = start()
+    await eventually(partial(_ready, free_port), 30)
+    waiting = start(other_port)
+    await eventually(partial(_ready, other_port), 30)
+    at = now_us() - 3_600_000_000
+    for number in range(1, 151):
+        await publish(publisher, delivery(number, at=at))
+        if number == 50:
+            await eventually(partial(_at_least, engine, 1), 30)
+            active.send_signal(signal.SIGKILL)
+    total = 150 * PER_DELIVERY
+    await eventually(lambda: _at_least(engine, total), 15)
+    assert waiting.poll() is None
+    assert await scalar(engine, "SELECT COUNT(*) FROM records") == total
+    async with engine.connect() as connection:
+        found = (await connection.execute(text("SELECT watermark, stored, repeated, dead FROM producers"))).one()
+    assert tuple(found) == (total, total, 0, 0)
+    assert await scalar(engine, "SELECT SUM(`count`) FROM rollups_day") == total
+
+
+async def _ready(port: int) -> bool:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        try:
+            return (await http.get("/health/ready")).status_code == 200
+        except httpx.TransportError:
+            return False
 
 
 async def _at_least(engine: AsyncEngine, stored: int) -> bool:
@@ -197,15 +234,7 @@ async def test_ready_says_what_is_missing(
 ) -> None:
     start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{free_port}") as http:
-
-        async def ready() -> bool:
-            try:
-                response = await http.get("/health/ready")
-            except httpx.TransportError:
-                return False
-            return response.status_code == 200
-
-        await eventually(ready, 30)
+        await eventually(partial(_ready, free_port), 30)
         dependencies = (await http.get("/health/ready")).json()["dependencies"]
         assert set(dependencies.values()) == {"ok"}
         assert {"database", "ingest", "broker (readings)"} <= set(dependencies)
