@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import aio_pika
 import httpx
 import pytest
+from aio_pika.abc import HeadersType
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -27,7 +29,14 @@ from telltale_shared.contracts import (
 )
 from telltale_shared.system_events import now_us
 from telltale_shared.testing import Access, eventually
-from telltale_shared.topology import STORE_EVENTS, store_readings, topology
+from telltale_shared.topology import (
+    DEAD_EXCHANGE,
+    EVENTS_QUEUE,
+    STORE_EVENTS,
+    readings_queue,
+    store_readings,
+    topology,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -199,6 +208,33 @@ async def test_poison_among_good_deliveries(
         return await scalar(engine, "SELECT COUNT(*) FROM dead_letters WHERE reason = 'malformed'") == 3 * len(poison)
 
     await eventually(all_buried)
+
+
+async def test_what_the_broker_gave_up_is_settled_once_and_by_what_it_was(
+    engine: AsyncEngine, publisher: Publisher, vhost: Access, start: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    at = now_us() - 3_600_000_000
+    await publish(publisher, delivery(1, at=at))
+    start()
+    await eventually(lambda: _at_least(engine, PER_DELIVERY), 30)
+    known, lost = delivery(1, at=at), delivery(2, at=at)
+    async with await aio_pika.connect(BrokerAddress(vhost.url, vhost.password).with_password()) as broker:
+        exchange = await (await broker.channel()).get_exchange(DEAD_EXCHANGE)
+        for batch in (known, lost):
+            headers: HeadersType = {"producer": batch.producer, "first": batch.first, "count": batch.count}
+            await exchange.publish(aio_pika.Message(encode(batch), headers=headers), readings_queue(0))
+        event = aio_pika.Message(b"an event", headers={"x-first-death-queue": EVENTS_QUEUE})
+        await exchange.publish(event, EVENTS_QUEUE)
+
+    async def both_buried() -> bool:
+        return await scalar(engine, "SELECT COUNT(*) FROM dead_letters WHERE reason = 'delivery_limit'") == 2
+
+    await eventually(both_buried)
+    async with engine.connect() as connection:
+        ledger = (await connection.execute(text("SELECT watermark, stored, dead, redelivered FROM producers"))).one()
+        letters = await connection.execute(text("SELECT number, `count` FROM dead_letters ORDER BY number"))
+        assert tuple(ledger) == (2 * PER_DELIVERY, PER_DELIVERY, PER_DELIVERY, PER_DELIVERY)
+        assert [tuple(letter) for letter in letters] == [(None, 0), (PER_DELIVERY + 1, PER_DELIVERY)]
 
 
 async def test_events_reach_their_tables_once(

@@ -30,7 +30,7 @@ class DeadLetter:
     producer: str | None = None
     number: int | None = None
     count: int = 1
-    """How many numbers from ``number`` on it stands for."""
+    """How many readings it stands for, which are the numbers from ``number`` on; none where it is an event."""
     maybe_known: bool = False
     """Whether the message was delivered before and names no numbers, so that only its fingerprint can tell."""
 
