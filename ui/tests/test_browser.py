@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from telltale_ui.api_client import ApiClient
+
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
@@ -145,3 +147,19 @@ def test_a_page_whose_service_was_away_comes_back_by_itself(
     services.start()
     expect(page.get_by_text("records · page 1")).to_be_visible(timeout=20_000)
     assert page.url == f"{ui}/records?source=press-3"
+
+
+def test_a_changed_role_reaches_the_screens_of_the_person_by_itself(page: Page, ui: str, client: ApiClient) -> None:
+    client.register("promoted@example.com", "Promoted", "Password123!")
+    page.goto(ui)
+    page.get_by_label("E-mail").first.fill("promoted@example.com")
+    page.get_by_role("textbox", name="Password").first.fill("Password123!")
+    page.keyboard.press("Enter")
+    expect_figure(page, "state", "live")
+    expect(page.get_by_role("button", name="Inject an anomaly")).to_have_count(0)
+    admin = client.access_token(client.start_session("admin@example.com", "Password123!")["session_id"])
+    api = client.signed_in(lambda renew: admin.value)
+    promoted = next(one for one in api.users({}).items if one["email"] == "promoted@example.com")
+    api.change_user(promoted["id"], {"role": "USER"})
+    expect(page.get_by_role("button", name="Inject an anomaly")).to_be_visible(timeout=15_000)
+    assert figure(page, "sockets") == "1", "following the account must not open sockets"

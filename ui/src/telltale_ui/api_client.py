@@ -262,7 +262,11 @@ class SignedInApi:
         injected: Json = self._call("POST", f"{self._generator}/generator/anomalies", body=body).json()
         return injected
 
-    # --- administration
+    # --- accounts
+
+    def me(self) -> User:
+        """Whose calls these are, as auth knows them now."""
+        return User.from_json(self._object(f"{self._auth}/auth/me"))
 
     def users(self, params: Params) -> Page:
         """One page of accounts."""
