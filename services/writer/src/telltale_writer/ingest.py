@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import structlog
@@ -232,13 +233,22 @@ class _Transaction:
 def _overlap(delivery: DecodedDelivery) -> DeadLetter:
     numbers = delivery.numbers
     assert numbers is not None  # noqa: S101 - only a delivery with numbers can overlap
+    content = {
+        "first": numbers.first,
+        "last": numbers.last,
+        "series": delivery.series,
+        "index": delivery.index.tolist(),
+        "observed_at": delivery.observed_at.tolist(),
+        "value": delivery.value.tolist(),
+    }
     return DeadLetter(
         "overlap",
         f"numbers {numbers.first} to {numbers.last} were delivered before, cut differently",
-        b"",
+        msgspec.json.encode(content),
         producer=numbers.producer,
         number=numbers.first,
         count=numbers.last - numbers.first + 1,
+        maybe_known=True,  # none of its numbers is settled by it
     )
 
 
