@@ -39,6 +39,7 @@ def test_a_store_queue_refuses_rather_than_loses(name: str) -> None:
     # 4.x gives up after 20 by itself.
     assert arguments["x-delivery-limit"] == DELIVERY_LIMIT > 20
     assert topology(store_max_length=7).queues[0].arguments["x-max-length"] == 7
+    assert arguments["x-max-length-bytes"]
 
 
 def test_the_dead_letters_end_in_a_queue_that_drops_nothing() -> None:

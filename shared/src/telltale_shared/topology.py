@@ -47,6 +47,10 @@ DELIVERY_LIMIT = 1_000
 """Redeliveries before the broker dead-letters a message. Explicit: 3.10 has no default, 4.x has 20."""
 
 
+STORE_BYTES = 10_000_000_000
+"""Bytes that a store queue holds before it refuses more: deliveries may be 8 readings or 1,000."""
+
+
 def readings_queue(partition: int) -> str:
     """Name of the queue that the writer of ``partition`` consumes."""
     return f"readings.store.{partition}"
@@ -63,6 +67,7 @@ def _quorum(max_length: int) -> dict[str, Argument]:
         "x-single-active-consumer": True,
         "x-overflow": "reject-publish",
         "x-max-length": max_length,
+        "x-max-length-bytes": STORE_BYTES,
         "x-delivery-limit": DELIVERY_LIMIT,
         "x-dead-letter-exchange": DEAD_EXCHANGE,
         "x-dead-letter-strategy": "at-least-once",
