@@ -14,6 +14,7 @@ from telltale_shared.topology import (
     EVENTS_QUEUE,
     EXCHANGE,
     LIVE_STREAM,
+    UNLIMITED,
     readings_queue,
     store_readings,
     topology,
@@ -45,7 +46,8 @@ def test_a_store_queue_refuses_rather_than_loses(name: str) -> None:
 def test_the_dead_letters_end_in_a_queue_that_drops_nothing() -> None:
     (dead,) = [queue for queue in topology().queues if queue.name == DEAD_QUEUE]
     assert dead.bindings == ((DEAD_EXCHANGE, "#"),)
-    assert dead.arguments == {"x-queue-type": "quorum"}
+    # No length limit, and no number of deliveries after which 4.x would drop a message.
+    assert dead.arguments == {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED}
 
 
 def test_the_live_stream_is_bounded_by_age_and_bytes() -> None:
