@@ -86,7 +86,7 @@ def topology(partitions: int = 1, *, store_max_length: int = 1_000_000) -> Topol
         Queue(readings_queue(n), _quorum(store_max_length), ((EXCHANGE, store_readings(n)),)) for n in range(partitions)
     )
     events = Queue(EVENTS_QUEUE, _quorum(100_000), ((EXCHANGE, STORE_EVENTS),))
-    # The last stop of a message: nothing dead-letters it further, and it may wait, and come again, as often as it takes.
+    # The last stop of a message: nothing dead-letters it further; it may wait, and come again, as often as it takes.
     dead = Queue(DEAD_QUEUE, {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED}, ((DEAD_EXCHANGE, "#"),))
     live = Queue(
         LIVE_STREAM,
