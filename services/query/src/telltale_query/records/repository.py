@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select, text, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, text, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.instants import outside
@@ -171,12 +171,12 @@ async def _by_series(
         for one in chunk:
             resumed = after if after is not None and one.id == after.series_id else None
             parts.append(_along_key(selection, one.id, sort, resumed, limit - len(found)))
-        rows = list((await connection.execute(union_all(*parts))).all())
-        rows.sort(key=lambda row: row.observed_at, reverse=sort.descending)
-        rows.sort(key=lambda row: rank[row.series_id])
-        found.extend(rows)
+        merged = union_all(*parts).subquery()
+        place = case({one.id: rank[one.id] for one in chunk}, value=merged.c.series_id)
+        whole = select(merged).order_by(place, _directed(merged.c.observed_at, sort)).limit(limit - len(found))
+        found.extend(await connection.execute(whole))
         begin += SERIES_AT_ONCE
-    return found[:limit]
+    return found
 
 
 async def _complete(connection: AsyncConnection, rows: Rows, chosen: Iterable[Series]) -> list[Record]:
