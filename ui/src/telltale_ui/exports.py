@@ -29,4 +29,4 @@ def popover(page: Page, asked: Params) -> None:
         st.markdown(f"**{about}{total:,} records** match the filters on screen.")
         for label, (kind, icon, purpose) in _KINDS.items():
             st.link_button(label, link(kind, asked), icon=icon, help=purpose, width="stretch")
-        st.caption("A large Excel file starts to arrive once it is complete: about a minute per million records.")
+        st.caption("A large Excel file starts to arrive once it is complete: a minute or two per million records.")

@@ -22,7 +22,7 @@ from telltale_shared.errors import InvalidRequest
 
 log = structlog.get_logger("telltale.query.exports")
 
-PAGE_ROWS = 2_000
+PAGE_ROWS = 1_000
 """Records in one read, small enough that nobody waits for it."""
 SORTED_PAGE_ROWS = 10_000
 """The same where each read makes the database sort all that follow."""
