@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from aio_pika.abc import AbstractConnection
 from shared.tests.conftest import Lane, NewLane
 
 from telltale_shared.broker import Subscription, SubscriptionClosed, consume
@@ -134,3 +135,48 @@ async def test_cancelling_gives_back_what_was_not_acknowledged(new_lane: NewLane
     again = Collector(1)
     await consume(lane.link(), lane.name, again, prefetch=10)
     assert again.redelivered == [b"1"]
+
+
+async def test_it_can_be_cancelled_while_a_transaction_outlasts_the_lost_link(
+    new_lane: NewLane, proxy: TcpProxy
+) -> None:
+    lane, closed, ended = new_lane(), asyncio.Event(), asyncio.Event()
+    await lane.send(b"1")
+
+    async def handle(subscription: Subscription) -> None:
+        await subscription.get()
+        await proxy.cut()
+        await eventually(lambda: subscription.closed)
+        closed.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(consume(lane.through(proxy).link(), lane.name, handle, prefetch=10))
+    async with asyncio.timeout(10):
+        await closed.wait()
+        await asyncio.sleep(0.2)  # by now the link waits for the transaction, and for nothing else
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert ended.is_set()
+
+
+async def test_a_session_that_fails_at_once_is_tried_ever_more_slowly(
+    new_lane: NewLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def at_once(_: float, longest: float) -> float:
+        waits.append(longest)
+        return 0.0
+
+    monkeypatch.setattr("telltale_shared.broker.connection.random.uniform", at_once)
+
+    async def session(_: AbstractConnection) -> None:
+        if len(waits) < 7:
+            raise ConnectionError
+
+    await new_lane().link().run(session)
+    assert waits == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]

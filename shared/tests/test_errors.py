@@ -28,6 +28,10 @@ def an_app() -> FastAPI:
             raise ZeroDivisionError("secret")
         return thing
 
+    @app.patch("/things")
+    async def change(thing: Thing) -> Thing:
+        return thing
+
     return app
 
 
@@ -63,6 +67,19 @@ async def test_problem_keeps_its_headers_and_names_the_field(http: httpx.AsyncCl
     assert (await http.post("/things", json={"size": 0})).headers["x-hint"] == "another size"
     (error,) = (await http.post("/things", json={})).json()["errors"]
     assert error == {"field": "size", "message": "Field required"}
+
+
+async def test_a_body_that_is_wrong_as_a_whole_is_named_so(http: httpx.AsyncClient) -> None:
+    for body in (b"", b"[]", b"{"):
+        refused = await http.post("/things", content=body, headers={"content-type": "application/json"})
+        assert refused.status_code == 422
+        (error,) = refused.json()["errors"]
+        assert error["field"] == "body"
+        assert refused.json()["detail"] == "check body"
+
+
+async def test_a_path_names_all_its_methods(http: httpx.AsyncClient) -> None:
+    assert (await http.delete("/things")).headers["allow"] == "PATCH, POST"
 
 
 async def test_openapi_describes_errors_as_they_are(http: httpx.AsyncClient) -> None:

@@ -1,5 +1,7 @@
 """The arithmetic of the ledger, without a database."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +66,33 @@ def test_a_gap_below_what_was_confirmed_earlier_is_proven_missing() -> None:
     assert account.watermark == 10
     assert account.proven == 20
     assert account.above == {21: 30}
+
+
+def test_a_number_lost_for_good_costs_one_run_however_many_deliveries_follow() -> None:
+    account = Account(1, 0, {})
+    account.claim(numbers(1, 10))
+    for first in range(21, 1_021, 10):
+        account.claim(numbers(first, first + 9))
+    assert (account.watermark, account.above) == (10, {21: 1_020})
+    assert account.claim(numbers(501, 510)) is Standing.REDELIVERED
+    assert account.claim(numbers(1_011, 1_030)) is Standing.OVERLAPPING
+
+
+@given(deliveries_in_any_order())
+def test_what_is_written_is_what_changed(deliveries: list[Numbers]) -> None:
+    written: dict[int, int] = {}
+    watermark = 0
+    for delivery in deliveries:
+        account = Account(1, watermark, dict(written))
+        account.claim(delivery)
+        for first in account.gone:
+            del written[first]
+        written |= account.changed
+        watermark = account.watermark
+        assert written == account.above
+        runs = sorted(written.items())
+        assert all(end + 1 < begin for (_, end), (begin, _) in pairwise(runs))
+        assert all(begin > watermark + 1 for begin, _ in runs)
 
 
 def test_what_a_delivery_says_of_itself_proves_nothing_about_itself() -> None:

@@ -116,6 +116,10 @@ class StandIn:
     async def stream_token(self, request: Request) -> Response:
         return JSONResponse({"token": "stream-" + secrets.token_hex(4), "expires_in": 30})
 
+    async def me(self, request: Request) -> Response:
+        user = self._user(request)
+        return JSONResponse(user) if user else problem(401, "Not authenticated", "This session has ended.")
+
     async def list_users(self, request: Request) -> Response:
         return listing(list(self.users.values()))
 
@@ -388,6 +392,7 @@ def create_app() -> Starlette:
             Route(f"{api}/auth/sessions/current", it.sign_out, methods=["DELETE"]),
             Route(f"{api}/auth/register", it.register, methods=["POST"]),
             Route(f"{api}/auth/stream-token", it.stream_token, methods=["POST"]),
+            Route(f"{api}/auth/me", it.me),
             Route(f"{api}/users", it.list_users),
             Route(f"{api}/users/{{id}}", it.change_user, methods=["PATCH"]),
             Route(f"{api}/series", it.series),

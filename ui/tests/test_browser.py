@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from telltale_ui.api_client import ApiClient
+
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
@@ -106,6 +108,7 @@ def test_an_injected_anomaly_is_marked_and_can_be_judged(open_as: Callable[..., 
     page.get_by_test_id("anomaly-item").first.click()
     page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
     expect(page.get_by_text("The anomaly is confirmed.")).to_be_visible()
+    expect(page.get_by_test_id("anomaly-item").first).to_contain_text("Confirmed")
     assert figure(page, "sockets") == "1", "script reruns must not open sockets"
 
 
@@ -136,9 +139,37 @@ def test_the_records_on_screen_are_downloaded_as_a_file(open_as: Callable[..., P
     page = open_as("Viewer", "/records?source=press-3")
     page.get_by_role("button", name="Export").click()
     expect(page.get_by_text("match the filters on screen")).to_be_visible()
-    with page.expect_popup() as opened:
+    with page.context.expect_event("download") as started:
         page.get_by_role("link", name="CSV").click()
-    with opened.value.expect_download() as started:
-        pass
     assert started.value.suggested_filename == "records.csv"
     assert "source=press-3" in Path(started.value.path()).read_text()
+
+
+def test_a_page_whose_service_was_away_comes_back_by_itself(
+    open_as: Callable[..., Page], services: Any, ui: str
+) -> None:
+    page = open_as("Viewer", "/records?source=press-3")
+    expect(page.get_by_text("records · page 1")).to_be_visible(timeout=15_000)
+    services.kill()
+    page.reload()
+    expect(page.get_by_text("A service does not answer")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Records")).to_be_visible()
+    services.start()
+    expect(page.get_by_text("records · page 1")).to_be_visible(timeout=20_000)
+    assert page.url == f"{ui}/records?source=press-3"
+
+
+def test_a_changed_role_reaches_the_screens_of_the_person_by_itself(page: Page, ui: str, client: ApiClient) -> None:
+    client.register("promoted@example.com", "Promoted", "Password123!")
+    page.goto(ui)
+    page.get_by_label("E-mail").first.fill("promoted@example.com")
+    page.get_by_role("textbox", name="Password").first.fill("Password123!")
+    page.keyboard.press("Enter")
+    expect_figure(page, "state", "live")
+    expect(page.get_by_role("button", name="Inject an anomaly")).to_have_count(0)
+    admin = client.access_token(client.start_session("admin@example.com", "Password123!")["session_id"])
+    api = client.signed_in(lambda renew: admin.value)
+    promoted = next(one for one in api.users({}).items if one["email"] == "promoted@example.com")
+    api.change_user(promoted["id"], {"role": "USER"})
+    expect(page.get_by_role("button", name="Inject an anomaly")).to_be_visible(timeout=15_000)
+    assert figure(page, "sockets") == "1", "following the account must not open sockets"

@@ -52,11 +52,12 @@ async def audit(api: Api, **params: Any) -> dict[str, Any]:
         ({"email": "a@" + "c" * 253, "password": PASSWORD}, "email"),
         ({"email": "a@b", "password": "short"}, "password"),
         ({"email": "a@b", "password": "x" * 201}, "password"),
+        ({"email": "a@b", "password": "\ud800" * 9}, "password"),
         ({"email": "a@b", "password": None}, "password"),
         ({"email": "a@b", "password": PASSWORD, "name": "n" * 101}, "name"),
         ({"email": "a@b", "password": PASSWORD, "name": "a\nb"}, "name"),
         ({"email": "a@b"}, "password"),
-        ([], ""),
+        ([], "body"),
     ],
 )
 async def test_registration_that_is_refused_names_the_field(api: Api, body: Any, field: str) -> None:

@@ -246,6 +246,7 @@ async def test_long_bodies_are_refused(api: Api) -> None:
         (b"null", "application/json"),
         (b'{"email": 1, "password": {}}', "application/json"),
         (b'{"email": "a@b", "password": NaN}', "application/json"),
+        (b'{"email": "a@b", "password": "\\ud800 is half of a pair"}', "application/json"),
         (b"[" * 10_000, "application/json"),
         (b"username=%ff%00&password=%ed%a0%80", "application/x-www-form-urlencoded"),
         (b"username=a&username=b&password=c", "application/x-www-form-urlencoded"),

@@ -93,12 +93,26 @@ async def test_its_source_is_changed_while_it_runs(client: httpx.AsyncClient) ->
     state = (await client.patch("/generator", json={"source": "host"})).json()
     assert "cpu" in {one["category"] for one in state["series"]}
     assert (await client.patch("/generator", json={"speed": 2})).status_code == 409
+    refused = await client.patch("/generator", json={"source": "none", "speed": 2, "rate": 7, "paused": True})
+    assert refused.status_code == 409
+    state = (await client.get("/generator")).json()
+    assert (state["source"], state["rate"], state["paused"]) == ("host", 1.0, False)
     state = (await client.patch("/generator", json={"source": "none"})).json()
     assert state["series"] == []
 
 
 @pytest.mark.parametrize(
-    "change", [{"rate": 0}, {"rate": 1e9}, {"source": "x"}, {"paused": "perhaps"}, {"unknown": 1}, {"speed": -1}]
+    "change",
+    [
+        {"rate": 0},
+        {"rate": 5e-324},
+        {"speed": 5e-324},
+        {"rate": 1e9},
+        {"source": "x"},
+        {"paused": "perhaps"},
+        {"unknown": 1},
+        {"speed": -1},
+    ],
 )
 async def test_a_bad_change_names_its_field(client: httpx.AsyncClient, change: dict[str, object]) -> None:
     refused = await client.patch("/generator", json=change)
@@ -149,7 +163,9 @@ async def test_bad_readings_are_refused_with_row_and_field(client: httpx.AsyncCl
     assert [one["field"] for one in refused.json()["errors"]] == ["1.value", "2.source"]
     assert (await client.post("/readings", content=b"x")).status_code == 415
     huge = await client.post("/readings", content=b" " * 5_000_000, headers={"content-type": "text/csv"})
-    assert huge.status_code == 413
+    assert (huge.status_code, huge.headers["content-type"]) == (413, "application/problem+json")
+    deep = await client.post("/readings", content=b"[" * 100_000, headers={"content-type": "application/json"})
+    assert (deep.status_code, deep.json()["errors"][0]["field"]) == (422, "body.json")
     assert (await client.get("/generator")).json()["published"] <= before + 8
 
 

@@ -1,5 +1,7 @@
 """The service over a migrated database of its own and a real broker, and what its tests store in them."""
 
+import base64
+import json
 import math
 import os
 import subprocess
@@ -188,6 +190,11 @@ def now(**ago: float) -> datetime:
 
 def rfc3339(at: datetime) -> str:
     return f"{at.isoformat()}Z"
+
+
+def forged_cursor(*key: Any) -> str:
+    """A cursor that looks like ours and holds ``key``."""
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
 
 
 def close(left: float | None, right: float | None) -> bool:

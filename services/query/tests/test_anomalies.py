@@ -134,6 +134,8 @@ async def test_buckets_are_as_wide_as_asked_for_or_as_needed(api: Api) -> None:
     hour = {"from": rfc3339(start), "to": rfc3339(start + timedelta(hours=1))}
     assert (await api.get("/analytics/timeseries", hour))["bucket"] == "5s"
     assert (await api.get("/analytics/timeseries", {}))["bucket"] == "2m"
+    all_time = {"from": "1970-01-01T00:00:00Z", "to": "9999-12-30T00:00:00Z"}
+    assert (await api.get("/analytics/timeseries", all_time))["series"][0]["points"][0]["count"] == 60
 
 
 async def test_nothing_stored_is_nothing_wrong(api: Api) -> None:

@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from telltale_query.app import create_app
 from telltale_query.settings import Settings
@@ -43,6 +44,17 @@ async def test_without_a_database_the_answer_is_503(alone: Api, method: str, pat
     assert answer.headers["content-type"] == "application/problem+json"
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_a_statement_that_can_never_work_is_no_reason_to_try_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telltale_query.ledger.repository._NEWEST", text("SELECT nothing FROM nowhere"))
+    answer = await api.call("GET", "/ledger")
+    assert answer.status_code == 500
+    assert "retry-after" not in answer.headers
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "nowhere" not in answer.text
 
 
 async def test_status_answers_without_database_and_broker(alone: Api) -> None:

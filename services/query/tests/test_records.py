@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from telltale_shared.security import Role
 
-from .conftest import Api, now, rfc3339, token
+from .conftest import Api, forged_cursor, now, rfc3339, token
 
 pytestmark = pytest.mark.anyio
 
@@ -174,9 +174,10 @@ async def test_another_unit_is_refused_with_the_right_one(api: Api) -> None:
 
 async def test_a_change_must_change_something(api: Api) -> None:
     made = await create(api)
-    for body in ({}, {"value": None}, {"observed_at": rfc3339(now())}):
+    for body, field in (({}, "body"), ({"value": None}, "value"), ({"observed_at": rfc3339(now())}, "observed_at")):
         refused = await api.call("PATCH", f"/records/{made['id']}", json=body)
         assert refused.status_code == 422, refused.text
+        assert [error["field"] for error in refused.json()["errors"]] == [field]
     bad = await api.call("PATCH", f"/records/{made['id']}", json={"value": 1}, headers={"If-Match": "five"})
     assert bad.status_code == 422
     assert bad.json()["errors"][0]["field"] == "If-Match"
@@ -221,6 +222,7 @@ async def test_an_unknown_filter_is_an_error(api: Api) -> None:
         ({"min_value": "nan"}, "min_value"),
         ({"cursor": "nonsense"}, "cursor"),
         ({"cursor": "WyJ2YWx1ZSJd"}, "cursor"),
+        ({"cursor": forged_cursor("-observed_at", 10**30, "2026-11-23T08:00:00", 1.0)}, "cursor"),
         ({"anomalous": "perhaps"}, "anomalous"),
     ],
 )

@@ -14,7 +14,7 @@ from telltale_shared.store.events import store_heartbeats, store_logs
 from telltale_shared.store.schema import SCHEMA_VERSION
 from telltale_shared.testing import eventually
 
-from .conftest import Api, now, rfc3339
+from .conftest import Api, forged_cursor, now, rfc3339
 
 pytestmark = pytest.mark.anyio
 
@@ -141,6 +141,33 @@ async def test_the_trail_is_searched_by_actor_and_action(api: Api) -> None:
     assert [e["action"] for e in (await api.get("/audit", {"actor": "Demo user"}))["items"]] == ["record.create"]
     assert [e["actor"] for e in (await api.get("/audit", {"action": "record.delete"}))["items"]] == ["Demo admin"]
     assert (await api.get("/audit", {"q": "nobody"}))["items"] == []
+    assert (await api.get("/audit", {"q": "ж"}))["items"] == []
+    assert (await api.get("/audit", {"q": "RECORD.DEL"}))["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("audit", "action"), ("anomalies", "kind"), ("anomalies", "detector"), ("dead-letters", "reason")],
+)
+async def test_a_word_that_is_no_ascii_is_refused(api: Api, path: str, field: str) -> None:
+    refused = await api.call("GET", f"/{path}", params={field: "ü"})
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["errors"][0]["field"].startswith(field)
+
+
+@pytest.mark.parametrize("path", ["logs", "audit", "dead-letters"])
+async def test_a_cursor_with_an_impossible_id_is_refused(api: Api, path: str) -> None:
+    cursor = forged_cursor("2026-11-23T08:00:00", 10**30)
+    refused = await api.call("GET", f"/{path}", params={"cursor": cursor})
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["errors"][0]["field"] == "cursor"
+
+
+async def test_swagger_takes_a_token_of_auth(api: Api) -> None:
+    document = (await api.http.get("/openapi.json")).json()
+    scheme = document["components"]["securitySchemes"]["AccessToken"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    assert document["paths"]["/api/v1/records"]["get"]["security"] == [{"AccessToken": []}]
 
 
 async def test_health_has_a_line_for_each_dependency(api: Api) -> None:

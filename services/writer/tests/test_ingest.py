@@ -1,15 +1,21 @@
 """What one transaction of the writer does to the database."""
 
+import asyncio
+import json
 import math
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telltale_shared.contracts import ReadingBatch, SeriesKey, encode
+from telltale_shared.database import create_engine
+from telltale_shared.store.dead_letters import DeadLetter, bury
 from telltale_shared.system_events import now_us
+from telltale_shared.testing import Access, eventually
 from telltale_shared.validation import DAY, TimeBounds
 from telltale_writer.decode import DecodedDelivery, decode_delivery
 from telltale_writer.ingest import Ingest
@@ -126,12 +132,51 @@ async def test_an_unreadable_message_is_accounted_for_by_its_headers(engine: Asy
     assert await rows(engine, "SELECT number, `count` FROM dead_letters ORDER BY number") == [(None, 1), (2, 10)]
 
 
+async def test_many_large_dead_letters_are_more_than_one_packet(engine: AsyncEngine) -> None:
+    letters = [DeadLetter("malformed", "x" * 500, b"%08d" % n * 10_000, count=0) for n in range(1_100)]
+    async with engine.begin() as connection:
+        await bury(connection, letters, now=now_us())
+    assert await rows(engine, "SELECT COUNT(*), COUNT(DISTINCT fingerprint) FROM dead_letters") == [(1_100, 1_100)]
+
+
 async def test_another_unit_is_a_dead_letter(engine: AsyncEngine) -> None:
     now = now_us()
     ingest = Ingest(engine)
     await ingest.store([decoded(batch(1, [("a", now, 1.0)]))], now=now)
     counts = await ingest.store([decoded(batch(2, [("a", now + 1, 1.0), ("b", now, 1.0)], unit="°F"))], now=now)
     assert (counts.stored, counts.dead) == (1, {"unit_conflict": 1})
+
+
+async def test_a_series_that_began_without_a_unit_takes_none_on(engine: AsyncEngine) -> None:
+    now = now_us()
+    ingest = Ingest(engine)
+    units = (None, "°C", "°F", None)
+    deliveries = [decoded(batch(n, [("a", now + n, 1.0)], unit=unit)) for n, unit in enumerate(units, start=1)]
+    counts = await ingest.store(deliveries, now=now)
+    assert (counts.stored, counts.dead) == (2, {"unit_conflict": 2})
+    # Without a unit a reading is in that of its series.
+    counts = await ingest.store(
+        [decoded(batch(5, [("b", now, 1.0)])), decoded(batch(6, [("b", now + 1, 1.0)], unit=None))], now=now
+    )
+    assert (counts.stored, counts.dead) == (2, {})
+
+
+async def test_a_repeat_is_recognised_whatever_its_digits(engine: AsyncEngine) -> None:
+    now = now_us()
+    ingest = Ingest(engine)
+    rng = random.Random(1)
+    values = [rng.choice((-1, 1)) * rng.random() * 10.0 ** rng.randint(-300, 99) for _ in range(2_000)]
+    values += [0.1 + 0.2, 1 / 3, 5e-324, 2.2250738585072014e-308, 1e100, -0.0, 0.0]
+    readings = [("a", now + n, value) for n, value in enumerate(values)]
+    await ingest.store([decoded(batch(1, readings))], now=now)
+    counts = await ingest.store([decoded(batch(len(values) + 1, readings))], now=now)
+    assert (counts.stored, counts.repeated, counts.dead) == (0, len(values), {})
+    # One by one the driver speaks another protocol than in bulk.
+    for n, value in enumerate(values[-20:]):
+        first = 10_000 + 2 * n
+        twice = [("b", now + n, value), ("b", now + n, value)]
+        counts = await ingest.store([decoded(batch(first, twice))], now=now)
+        assert (counts.stored, counts.repeated, counts.dead) == (1, 1, {})
 
 
 async def test_what_the_database_alone_refuses_is_isolated(engine: AsyncEngine) -> None:
@@ -166,13 +211,48 @@ async def test_numbers_out_of_order_settle_and_gaps_show(engine: AsyncEngine) ->
     assert await rows(engine, "SELECT COUNT(*) FROM deliveries") == [(0,)]
 
 
+async def test_a_lost_number_costs_one_row_until_it_comes(engine: AsyncEngine) -> None:
+    now = now_us()
+    for number in [1, *range(3, 10)]:
+        await Ingest(engine).store([decoded(batch(number, [("a", now + number, 1.0)]))], now=now)
+    assert await rows(engine, "SELECT first, last FROM deliveries") == [(3, 9)]
+    for number in (12, 14, 13, 11):
+        await Ingest(engine).store([decoded(batch(number, [("a", now + number, 1.0)]))], now=now)
+    assert await rows(engine, "SELECT first, last FROM deliveries ORDER BY first") == [(3, 9), (11, 14)]
+    await Ingest(engine).store([decoded(batch(number, [("a", now + number, 1.0)])) for number in (10, 2)], now=now)
+    assert await rows(engine, "SELECT COUNT(*) FROM deliveries") == [(0,)]
+    assert await rows(engine, LEDGER) == [(14, 14, 0, 0, 0, 0)]
+
+
 async def test_a_delivery_cut_differently_is_refused_and_counts_nothing(engine: AsyncEngine) -> None:
     now = now_us()
     ingest = Ingest(engine)
     await ingest.store([decoded(batch(1, [("a", now, 1.0), ("a", now + 1, 1.0)]))], now=now)
     await ingest.store([decoded(batch(2, [("a", now + 1, 1.0), ("a", now + 2, 1.0)]))], now=now)
     assert await rows(engine, LEDGER) == [(2, 2, 0, 0, 0, 0)]
-    assert await rows(engine, "SELECT reason FROM dead_letters") == [("overlap",)]
+    [(reason, payload)] = await rows(engine, "SELECT reason, payload FROM dead_letters")
+    assert reason == "overlap"
+    assert isinstance(payload, bytes)
+    assert json.loads(payload)["observed_at"] == [now + 1, now + 2]
+    await ingest.store([decoded(batch(2, [("a", now + 1, 1.0), ("a", now + 2, 1.0)]))], now=now)
+    assert await rows(engine, "SELECT COUNT(*) FROM dead_letters") == [(1,)]
+
+
+async def test_a_cancelled_query_spoils_no_connection(migrated: Access, engine: AsyncEngine) -> None:
+    alone = create_engine(migrated.url, migrated.password, pool_size=1)
+    for n in range(15):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.003 * n), alone.begin() as connection:
+                await connection.execute(text("INSERT INTO series_latest VALUES (:n, NOW(), 1)"), {"n": n})
+                await connection.execute(text("SELECT SLEEP(0.05)"))
+        async with alone.begin() as connection:
+            assert (await connection.execute(text("SELECT :n"), {"n": n})).scalar() == n
+    await alone.dispose()
+
+    async def rolled_back() -> bool:
+        return await rows(engine, "SELECT COUNT(*) FROM series_latest") == [(0,)]
+
+    await eventually(rolled_back)
 
 
 async def test_large_values_keep_rollups_finite(engine: AsyncEngine) -> None:

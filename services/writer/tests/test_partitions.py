@@ -79,6 +79,14 @@ async def test_what_is_past_its_retention_goes_and_the_rest_stays(copied: AsyncE
     assert await count(copied) == 2
 
 
+async def test_writers_that_start_together_do_not_refuse_each_others_partitions(copied: AsyncEngine) -> None:
+    for today in (TODAY, TODAY + timedelta(days=1), TODAY + timedelta(days=12)):
+        await asyncio.gather(*(ensure_partitions(copied, TABLE, today=today) for _ in range(4)))
+        found = await bounds(copied)
+        assert found[-1] == str(today + timedelta(days=DAYS_AHEAD + 1))
+        assert len(found) == len(set(found))
+
+
 async def test_a_long_read_delays_the_change_and_does_not_fail_it(copied: AsyncEngine) -> None:
     await ensure_partitions(copied, TABLE, today=TODAY)
     reader = await copied.connect()

@@ -2,14 +2,17 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import aio_pika
 import httpx
 import pytest
+from aio_pika.abc import HeadersType
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -26,7 +29,14 @@ from telltale_shared.contracts import (
 )
 from telltale_shared.system_events import now_us
 from telltale_shared.testing import Access, eventually
-from telltale_shared.topology import STORE_EVENTS, store_readings, topology
+from telltale_shared.topology import (
+    DEAD_EXCHANGE,
+    EVENTS_QUEUE,
+    STORE_EVENTS,
+    readings_queue,
+    store_readings,
+    topology,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +62,6 @@ def start(
         **os.environ,
         "WRITER_DATABASE_URL": migrated.url,
         "WRITER_DATABASE_PASSWORD": migrated.password,
-        "WRITER_PORT": str(free_port),
         "WRITER_BATCH_ROWS": "300",
         "WRITER_BATCH_AGE": "0.02",
         "AMQP_URL": vhost.url,
@@ -61,9 +70,12 @@ def start(
     running: list[subprocess.Popen[bytes]] = []
     with (tmp_path / "writer.log").open("wb") as log:
 
-        def run() -> subprocess.Popen[bytes]:
+        def run(port: int = free_port) -> subprocess.Popen[bytes]:
             process = subprocess.Popen(
-                [sys.executable, "-m", "telltale_writer"], env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", "telltale_writer"],
+                env={**environment, "WRITER_PORT": str(port)},
+                stdout=log,
+                stderr=log,
             )
             running.append(process)
             return process
@@ -125,6 +137,40 @@ async def test_killed_again_and_again_it_stores_each_reading_once(
     assert await scalar(engine, "SELECT SUM(`count`) FROM rollups_hour") == total
 
 
+async def test_a_waiting_writer_takes_over_from_one_that_is_killed(
+    engine: AsyncEngine, publisher: Publisher, start: Callable[..., subprocess.Popen[bytes]], free_port: int
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        other_port = probe.getsockname()[1]
+    active = start()
+    await eventually(partial(_ready, free_port), 30)
+    waiting = start(other_port)
+    await eventually(partial(_ready, other_port), 30)
+    at = now_us() - 3_600_000_000
+    for number in range(1, 151):
+        await publish(publisher, delivery(number, at=at))
+        if number == 50:
+            await eventually(partial(_at_least, engine, 1), 30)
+            active.send_signal(signal.SIGKILL)
+    total = 150 * PER_DELIVERY
+    await eventually(lambda: _at_least(engine, total), 15)
+    assert waiting.poll() is None
+    assert await scalar(engine, "SELECT COUNT(*) FROM records") == total
+    async with engine.connect() as connection:
+        found = (await connection.execute(text("SELECT watermark, stored, repeated, dead FROM producers"))).one()
+    assert tuple(found) == (total, total, 0, 0)
+    assert await scalar(engine, "SELECT SUM(`count`) FROM rollups_day") == total
+
+
+async def _ready(port: int) -> bool:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        try:
+            return (await http.get("/health/ready")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
 async def _at_least(engine: AsyncEngine, stored: int) -> bool:
     found = await scalar(engine, "SELECT COALESCE(SUM(stored), 0) FROM producers")
     return int(str(found)) >= stored
@@ -164,6 +210,33 @@ async def test_poison_among_good_deliveries(
     await eventually(all_buried)
 
 
+async def test_what_the_broker_gave_up_is_settled_once_and_by_what_it_was(
+    engine: AsyncEngine, publisher: Publisher, vhost: Access, start: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    at = now_us() - 3_600_000_000
+    await publish(publisher, delivery(1, at=at))
+    start()
+    await eventually(lambda: _at_least(engine, PER_DELIVERY), 30)
+    known, lost = delivery(1, at=at), delivery(2, at=at)
+    async with await aio_pika.connect(BrokerAddress(vhost.url, vhost.password).with_password()) as broker:
+        exchange = await (await broker.channel()).get_exchange(DEAD_EXCHANGE)
+        for batch in (known, lost):
+            headers: HeadersType = {"producer": batch.producer, "first": batch.first, "count": batch.count}
+            await exchange.publish(aio_pika.Message(encode(batch), headers=headers), readings_queue(0))
+        event = aio_pika.Message(b"an event", headers={"x-first-death-queue": EVENTS_QUEUE})
+        await exchange.publish(event, EVENTS_QUEUE)
+
+    async def both_buried() -> bool:
+        return await scalar(engine, "SELECT COUNT(*) FROM dead_letters WHERE reason = 'delivery_limit'") == 2
+
+    await eventually(both_buried)
+    async with engine.connect() as connection:
+        ledger = (await connection.execute(text("SELECT watermark, stored, dead, redelivered FROM producers"))).one()
+        letters = await connection.execute(text("SELECT number, `count` FROM dead_letters ORDER BY number"))
+        assert tuple(ledger) == (2 * PER_DELIVERY, PER_DELIVERY, PER_DELIVERY, PER_DELIVERY)
+        assert [tuple(letter) for letter in letters] == [(None, 0), (PER_DELIVERY + 1, PER_DELIVERY)]
+
+
 async def test_events_reach_their_tables_once(
     engine: AsyncEngine, publisher: Publisher, start: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
@@ -197,15 +270,7 @@ async def test_ready_says_what_is_missing(
 ) -> None:
     start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{free_port}") as http:
-
-        async def ready() -> bool:
-            try:
-                response = await http.get("/health/ready")
-            except httpx.TransportError:
-                return False
-            return response.status_code == 200
-
-        await eventually(ready, 30)
+        await eventually(partial(_ready, free_port), 30)
         dependencies = (await http.get("/health/ready")).json()["dependencies"]
         assert set(dependencies.values()) == {"ok"}
         assert {"database", "ingest", "broker (readings)"} <= set(dependencies)

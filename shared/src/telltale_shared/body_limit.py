@@ -25,16 +25,15 @@ class BodyLimit:
         async def receive_within_limit() -> Message:
             nonlocal left
             if announced.isdecimal() and int(announced) > self._max_bytes:
-                raise _too_large()
+                raise self._too_large()
             message = await receive()
             if message["type"] == "http.request":
                 left -= len(message.get("body", b""))
             if left < 0:
-                raise _too_large()
+                raise self._too_large()
             return message
 
         await self._app(scope, receive_within_limit, send)
 
-
-def _too_large() -> HTTPException:
-    return HTTPException(413, "Body too large")
+    def _too_large(self) -> HTTPException:
+        return HTTPException(413, f"Body too large: at most {self._max_bytes:,} bytes are taken")

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger("telltale.http")
@@ -105,8 +107,26 @@ def problem_response(request: Request, problem: Problem) -> JSONResponse:
     )
 
 
-def _field(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location if part not in ("body", "query", "path", "header"))
+def _field_error(error: dict[str, Any]) -> FieldError:
+    """What pydantic says, with a name for every field: what is wrong with the body as a whole is named so."""
+    # Of JSON that cannot be read, pydantic gives the position in place of a field.
+    location = () if error["type"] == "json_invalid" else error["loc"]
+    named = ".".join(str(part) for part in location if part not in ("body", "query", "path", "header"))
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "json_invalid":
+        message = f"is not JSON, at character {error['loc'][-1]}"
+    return FieldError(field=named or "body", message=message)
+
+
+def _allowed_methods(request: Request) -> str:
+    """The methods of all routes that have this path; the router itself names those of the first one only."""
+    allowed = {
+        method
+        for route in request.app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in getattr(route, "methods", None) or ()
+    }
+    return ", ".join(sorted(allowed))
 
 
 async def _on_problem(request: Request, error: Exception) -> JSONResponse:
@@ -116,15 +136,17 @@ async def _on_problem(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    errors = [FieldError(field=_field(e["loc"]), message=str(e["msg"])) for e in error.errors()]
-    names = ", ".join(sorted({e.field for e in errors if e.field})) or "the body"
+    errors = [_field_error(one) for one in error.errors()]
+    names = ", ".join(sorted({one.field for one in errors}))
     return problem_response(request, InvalidRequest(f"check {names}", errors=errors))
 
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     problem = Problem(str(error.detail), headers=error.headers)
-    problem.status, problem.title = error.status_code, str(error.detail)
+    problem.status, problem.title = error.status_code, HTTPStatus(error.status_code).phrase
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem.headers["Allow"] = _allowed_methods(request)
     return problem_response(request, problem)
 
 

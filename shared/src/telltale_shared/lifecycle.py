@@ -17,7 +17,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from telltale_shared.errors import install_problem_details
 from telltale_shared.health import Health, health_router
 from telltale_shared.logs import configure_logs
-from telltale_shared.settings import ServiceSettings
+from telltale_shared.security import describe_foreign_tokens
+from telltale_shared.settings import ServiceSettings, VerifierSettings
 
 log = structlog.get_logger("telltale.lifecycle")
 
@@ -45,6 +46,8 @@ def service_app(
         expose_headers=["ETag", "X-Request-ID"],
     )
     install_problem_details(app)
+    if isinstance(settings, VerifierSettings):
+        describe_foreign_tokens(app)
     app.include_router(health_router(health))
     return app
 

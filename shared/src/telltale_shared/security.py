@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import httpx
 import jwt
 import structlog
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.security import OAuth2PasswordBearer
 from starlette.requests import HTTPConnection
 
@@ -180,7 +180,7 @@ def _decode(token: str, key: Any, kind: str) -> Principal:
 
 
 class _Bearer(OAuth2PasswordBearer):
-    """Reads the bearer token; Swagger's Authorize asks auth for one."""
+    """Reads the bearer token; Swagger's Authorize of auth asks for one."""
 
     async def __call__(self, request: HTTPConnection) -> str | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -189,7 +189,31 @@ class _Bearer(OAuth2PasswordBearer):
         return token
 
 
-_bearer = _Bearer(tokenUrl="/api/v1/auth/token", scheme_name="AccessToken")
+_SCHEME = "AccessToken"
+_bearer = _Bearer(tokenUrl="/api/v1/auth/token", scheme_name=_SCHEME)
+
+
+def describe_foreign_tokens(app: FastAPI) -> None:
+    """Make Swagger's Authorize of ``app`` take a token that auth has issued.
+
+    The password form works in auth's own Swagger only: from elsewhere the browser would have to know auth's public
+    address, and auth would have to answer pages of all other services.
+    """
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemes = document.get("components", {}).get("securitySchemes", {})
+        if _SCHEME in schemes:
+            schemes[_SCHEME] = {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description": "The `access_token` that auth's `POST /api/v1/auth/token` answers; good for 5 minutes.",
+            }
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
 
 
 async def authenticated(request: Request, token: Annotated[str, Depends(_bearer)]) -> Principal:

@@ -60,6 +60,7 @@ class SystemEvents:
         self._started_at = now_us()
         self._process = psutil.Process()
         self._logs: deque[LogEvent] = deque(maxlen=LOGS_HELD)
+        self._given_up = 0
 
     async def run(self) -> None:
         """Publish until cancelled. A broker that is away is not an error here."""
@@ -94,6 +95,7 @@ class SystemEvents:
 
     def _hold(self, entry: MutableMapping[str, Any]) -> None:
         if entry.get("level") in TOLD_LEVELS:
+            self._given_up += len(self._logs) == LOGS_HELD
             self._logs.append(_log_event(self._service, self.instance, entry))
 
     async def _publish_heartbeat(self) -> None:
@@ -117,6 +119,9 @@ class SystemEvents:
                 return
             if self._logs and self._logs[0] is event:
                 self._logs.popleft()
+        if self._given_up:
+            given_up, self._given_up = self._given_up, 0
+            log.warning("log events given up while the broker was away", count=given_up)
 
 
 def _log_event(service: str, instance: str, entry: MutableMapping[str, Any]) -> LogEvent:

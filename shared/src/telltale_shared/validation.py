@@ -5,7 +5,7 @@ The rules, in the order in which they are reported:
 =====================  ================================================================
 reason                 a reading is refused when
 =====================  ================================================================
-``bad_source``         its source is empty, over 100 characters or has control characters
+``bad_source``         its source is empty, over 100 characters, has control characters or outer blanks
 ``bad_category``       likewise its category
 ``bad_unit``           its unit is over 32 characters or has control characters
 ``bad_index``          it names no series of its delivery
@@ -53,21 +53,20 @@ class Rejected(msgspec.Struct, frozen=True):
     detail: str
 
 
-def _control_characters(text: str) -> bool:
-    return not text.isprintable()
+def is_name(text: str, longest: int) -> bool:
+    """Whether ``text`` can be a key: 1 to ``longest`` printable characters without outer blanks.
+
+    The database does not tell names apart by the blanks at their end.
+    """
+    return 1 <= len(text) <= longest and text.isprintable() and text == text.strip()
 
 
 def check_series(source: object, category: object, unit: object) -> Rejected | None:
     """What is wrong with the identity of a series, or None."""
     for reason, name, text in (("bad_source", "source", source), ("bad_category", "category", category)):
-        if (
-            not isinstance(text, str)
-            or not 1 <= len(text) <= NAME_MAX
-            or _control_characters(text)
-            or text != text.strip()
-        ):
+        if not isinstance(text, str) or not is_name(text, NAME_MAX):
             return Rejected(reason, f"{name} must be 1 to {NAME_MAX} printable characters without outer blanks")
-    if unit is not None and (not isinstance(unit, str) or not 1 <= len(unit) <= UNIT_MAX or _control_characters(unit)):
+    if unit is not None and (not isinstance(unit, str) or not 1 <= len(unit) <= UNIT_MAX or not unit.isprintable()):
         return Rejected("bad_unit", f"unit must be 1 to {UNIT_MAX} printable characters, or absent")
     return None
 

@@ -117,7 +117,7 @@ class ApiClient:
             response = self._http.request(method, url, params=given(params), json=body, headers=sent)
             status = str(response.status_code)
         except httpx.HTTPError as error:
-            raise ApiError("A service does not answer", "It may be starting. Try again in a few seconds.") from error
+            raise ApiError("A service does not answer", "It may be starting, or be away for a moment.") from error
         finally:
             _SECONDS.labels(httpx.URL(url).netloc.decode(), method, status).observe(time.monotonic() - started)
         if response.is_error:
@@ -266,7 +266,11 @@ class SignedInApi:
         injected: Json = self._call("POST", f"{self._generator}/generator/anomalies", body=body).json()
         return injected
 
-    # --- administration
+    # --- accounts
+
+    def me(self) -> User:
+        """Whose calls these are, as auth knows them now."""
+        return User.from_json(self._object(f"{self._auth}/auth/me"))
 
     def users(self, params: Params) -> Page:
         """One page of accounts."""

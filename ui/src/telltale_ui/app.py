@@ -53,8 +53,10 @@ except ApiError as error:
 page = st.navigation(_pages(current), position="top" if current else "hidden")
 if current is None:
     sign_in.render()
-elif page.url_path in ADMIN_PAGES and not current.may("ADMIN"):
-    feedback.show_not_allowed("This page is for administrators.")
 else:
-    with feedback.plain_errors():
-        page.run()
+    login.follow_account(current)
+    if page.url_path in ADMIN_PAGES and not current.may("ADMIN"):
+        feedback.show_not_allowed("This page is for administrators.")
+    else:
+        with feedback.plain_errors():
+            page.run()

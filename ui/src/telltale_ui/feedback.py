@@ -1,6 +1,7 @@
 """How every page tells what happened: errors in plain words, empty states that name the next action, toasts."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,11 +14,14 @@ from telltale_ui.api_client import ApiError
 log = structlog.get_logger("telltale.ui")
 
 _DONE = "done_message"
+_RETRY_SECONDS = 5.0
+_AWAY = (0, 502, 503, 504)
 
 
 def describe(error: ApiError) -> str:
     """The error in plain words: what is wrong, which fields, and the request id to quote."""
-    lines = [error.detail or error.title]
+    detail = error.detail or error.title
+    lines = [detail[:1].upper() + detail[1:]]
     lines += [f"{one.get('field', '')}: {one.get('message', '')}" for one in error.fields]
     if error.request_id:
         lines.append(f"Request id: `{error.request_id}`")
@@ -27,7 +31,23 @@ def describe(error: ApiError) -> str:
 def show_error(error: ApiError, *, key: str = "retry") -> None:
     """The error with a way to try again."""
     st.error(describe(error), title=error.title, icon=":material/error:")
-    st.button("Try again", icon=":material/refresh:", key=key)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Try again", icon=":material/refresh:", key=key)
+        if error.status in _AWAY:
+            retry_by_itself()
+
+
+def retry_by_itself() -> None:
+    """Say that the page is run again until the service answers, and do so."""
+    _retry_after(time.monotonic())
+
+
+@st.fragment(run_every=_RETRY_SECONDS)
+def _retry_after(shown_at: float) -> None:
+    # The first run is part of the page's own.
+    if time.monotonic() - shown_at > _RETRY_SECONDS / 2:
+        st.rerun()
+    st.caption("This page tries again by itself.")
 
 
 def show_not_allowed(message: str) -> None:

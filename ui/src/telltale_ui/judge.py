@@ -1,6 +1,6 @@
 """The dialog in which a person confirms or dismisses an anomaly."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
@@ -21,6 +21,23 @@ def find_anomaly(clicked: dict[str, Any]) -> dict[str, Any] | None:
         }
     )
     return next((one for one in page.items if one["detector"] == clicked["detector"]), None)
+
+
+def verdicts() -> dict[str, str]:
+    """What people have said about the anomalies of the last hour, by the key that the live chart gives them."""
+    found = login.api().anomalies(
+        {
+            "from": times.rfc3339(datetime.now(UTC) - timedelta(hours=1)),
+            "verdict": ["confirmed", "dismissed"],
+            "limit": 1000,
+        }
+    )
+    return {_key(one): one["verdict"] for one in found.items if one.get("verdict")}
+
+
+def _key(anomaly: dict[str, Any]) -> str:
+    instant = times.to_microseconds(times.parse(anomaly["observed_at"]))
+    return f"{anomaly['source']}\n{anomaly['category']}\n{instant}\n{anomaly['detector']}"
 
 
 @st.dialog("Anomaly", icon=":material/troubleshoot:")

@@ -9,6 +9,7 @@ from telltale_ui.sessions import SESSION_COOKIE, AccessToken, User
 from telltale_ui.settings import current_settings
 
 _TOKEN = "access_token"  # noqa: S105 - a key of the session state, not a secret
+_FOLLOW_SECONDS = 5.0
 
 
 @st.cache_resource
@@ -61,6 +62,24 @@ def forget_token() -> None:
 def has_ended() -> bool:
     """Whether auth has refused a new token in this run: the next one shows the sign-in page."""
     return _TOKEN not in st.session_state
+
+
+def follow_account(drawn: User) -> None:
+    """Draw the page anew, or the sign-in page, within seconds of a change to the account it was ``drawn`` for."""
+    _follow(drawn, time.monotonic())
+
+
+@st.fragment(run_every=_FOLLOW_SECONDS)
+def _follow(drawn: User, drawn_at: float) -> None:
+    if time.monotonic() - drawn_at < _FOLLOW_SECONDS / 2:
+        return  # the page's own run
+    try:
+        changed = api().me().role != drawn.role
+    except ApiError as error:
+        changed = error.status == 401
+    if changed:
+        forget_token()
+        st.rerun()
 
 
 def user() -> User:

@@ -8,6 +8,7 @@ from telltale_ui.session_bridge import keep_session
 from telltale_ui.sessions import TICKETS
 from telltale_ui.settings import current_settings
 
+_SHORTEST_PASSWORD = 8
 _DEMO_PASSWORD = "Password123!"  # noqa: S105 - public on purpose; exists only where DEMO_ACCOUNTS=true
 _DEMO_ACCOUNTS = {
     "Viewer": ("viewer@example.com", "looks at everything"),
@@ -23,7 +24,7 @@ def _start(email: str, password: str) -> None:
         if error.status == 401:
             st.error("E-mail address or password is wrong.", icon=":material/error:")
         else:
-            st.error(feedback.describe(error), icon=":material/error:")
+            st.error(feedback.describe(error), title=error.title, icon=":material/error:")
         return
     keep_session(TICKETS.issue(session["session_id"]))
 
@@ -44,8 +45,10 @@ def _sign_in() -> tuple[str, str] | None:
     with st.form("sign_in", border=False):
         email = st.text_input("E-mail", autocomplete="username", key="sign_in_email")
         password = st.text_input("Password", type="password", autocomplete="current-password", key="sign_in_password")
-        if st.form_submit_button("Sign in", type="primary", width="stretch") and email and password:
-            return email.strip(), password
+        if st.form_submit_button("Sign in", type="primary", width="stretch"):
+            if email and password:
+                return email.strip(), password
+            st.error("E-mail address and password are needed.", icon=":material/error:")
     return None
 
 
@@ -58,16 +61,22 @@ def _register() -> tuple[str, str] | None:
             type="password",
             autocomplete="new-password",
             key="register_password",
-            placeholder="8 characters or more",
+            placeholder=f"{_SHORTEST_PASSWORD} characters or more",
         )
         submitted = st.form_submit_button("Create account", type="primary", width="stretch")
         st.caption("A new account may look at everything. An administrator can give it more.")
-    if not (submitted and email and password):
+    if not submitted:
+        return None
+    if "@" not in email or len(password) < _SHORTEST_PASSWORD:
+        st.error(
+            f"An e-mail address and a password of {_SHORTEST_PASSWORD} characters or more are needed.",
+            icon=":material/error:",
+        )
         return None
     try:
         login.client().register(email.strip(), name.strip(), password)
     except ApiError as error:
-        st.error(feedback.describe(error), icon=":material/error:")
+        st.error(feedback.describe(error), title=error.title, icon=":material/error:")
         return None
     return email.strip(), password
 

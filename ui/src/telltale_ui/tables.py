@@ -52,5 +52,7 @@ def number_text(value: float | None, unit: str | None = None) -> str:
     if value is None:
         return "–"
     magnitude = abs(value)
+    if magnitude >= 1e9 or 0 < magnitude < 5e-4:
+        return f"{value:.2e}" + (f" {unit}" if unit else "")
     digits = 0 if magnitude >= 1000 else 1 if magnitude >= 100 else 2 if magnitude >= 1 else 3
     return f"{value:,.{digits}f}" + (f" {unit}" if unit else "")

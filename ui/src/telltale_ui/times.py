@@ -29,6 +29,11 @@ def from_microseconds(microseconds: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
 
 
+def to_microseconds(instant: datetime) -> int:
+    """The way back."""
+    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
 def clock(instant: datetime) -> str:
     """Date and time to the second, in the viewer's zone."""
     return instant.astimezone(viewer_zone()).strftime("%Y-%m-%d %H:%M:%S")

@@ -25,7 +25,8 @@ Result = TypeVar("Result")
 
 def _prepared(password: str) -> bytes:
     # bcrypt takes 72 bytes and stops at a NUL: the digest, as text, is 44 bytes without one, whatever the length.
-    return base64.b64encode(hashlib.sha256(password.encode()).digest())
+    # Half a surrogate pair, which JSON can hold, is a wrong password like any other.
+    return base64.b64encode(hashlib.sha256(password.encode(errors="surrogatepass")).digest())
 
 
 def _hash(password: str, cost: int) -> str:

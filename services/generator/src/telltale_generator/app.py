@@ -14,6 +14,7 @@ from telltale_generator.publisher import ReadingPublisher
 from telltale_generator.settings import Settings
 from telltale_generator.sources.catalogue import SourceUnusable, make_source
 from telltale_generator.spool import Spool, SpoolUnusable
+from telltale_shared.body_limit import BodyLimit
 from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
@@ -23,6 +24,8 @@ from telltale_shared.topology import topology
 
 log = structlog.get_logger("telltale.generator")
 
+BODY_LIMIT = 4 * 1024 * 1024
+"""Bytes; room for the readings that one request may hold."""
 FLUSH_SECONDS = 3.0
 """How long a stopping generator waits for the last confirms; what is missing then goes out at the next start."""
 
@@ -75,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
                 publisher.close()
 
     app = service_app("generator", version=__version__, settings=settings, health=health, lifespan=lifespan)
+    app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
     app.state.verifier = TokenVerifier(settings.auth_url)
     app.state.settings = settings
     app.include_router(router, prefix="/api/v1")

@@ -31,7 +31,6 @@ from telltale_shared.security import User, Viewer
 from telltale_shared.system_events import now_us
 from telltale_shared.validation import TimeBounds
 
-BODY_MAX = 4 * 1024 * 1024
 CONFIRM_SECONDS = 10.0
 """How long a request waits for the broker's confirm of its readings."""
 LABELS_SHOWN = 3_600 * 1_000_000
@@ -77,16 +76,19 @@ async def get_generator(_: Viewer, publisher: ThePublisher, feed: TheFeed, setti
 async def change_generator(
     change: GeneratorChange, _: User, publisher: ThePublisher, feed: TheFeed, settings: TheSettings
 ) -> GeneratorOut:
-    if change.source is not None and (change.source is not feed.name or feed.source.finished):
+    name, source = feed.name, feed.source
+    if change.source is not None and (change.source is not name or source.finished):
         try:
-            source = await make_source(change.source, settings)
+            name, source = change.source, await make_source(change.source, settings)
         except SourceUnusable as error:
             raise Conflict(str(error)) from error
-        feed.use(change.source, source)
-    if change.speed is not None:
-        if not isinstance(feed.source, ReplaySource):
-            raise Conflict("only a replay has a speed; the rate is what other sources have")
-        feed.source.set_speed(change.speed, now_us())
+    # Everything that can be refused is, before anything is changed.
+    if change.speed is not None and not isinstance(source, ReplaySource):
+        raise Conflict("only a replay has a speed; the rate is what other sources have")
+    if source is not feed.source:
+        feed.use(name, source)
+    if change.speed is not None and isinstance(source, ReplaySource):
+        source.set_speed(change.speed, now_us())
     if change.rate is not None:
         feed.set_rate(change.rate)
     if change.paused is not None:
@@ -130,7 +132,6 @@ async def inject_anomaly(wanted: InjectAnomaly, _: User, feed: TheFeed) -> Anoma
             },
         }
     },
-    max_body_size=BODY_MAX,
 )
 async def post_readings(request: Request, _: User, publisher: ThePublisher) -> Accepted:
     readings = await _posted(request)

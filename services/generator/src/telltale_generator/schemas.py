@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from telltale_generator.settings import SourceName
+from telltale_generator.settings import RATE_MAX, RATE_MIN, SPEED_MAX, SPEED_MIN, SourceName
 from telltale_generator.sources.synthetic import AnomalyKind
 
 
@@ -66,8 +66,10 @@ class GeneratorChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     source: SourceName | None = None
-    rate: float | None = Field(None, gt=0, le=1_000, description="Readings per second and series.")
-    speed: float | None = Field(None, gt=0, le=10_000, description="How many times faster the file is replayed.")
+    rate: float | None = Field(None, ge=RATE_MIN, le=RATE_MAX, description="Readings per second and series.")
+    speed: float | None = Field(
+        None, ge=SPEED_MIN, le=SPEED_MAX, description="How many times faster the file is replayed."
+    )
     paused: bool | None = None
 
 

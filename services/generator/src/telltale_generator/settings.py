@@ -8,6 +8,11 @@ from pydantic_settings import SettingsConfigDict
 
 from telltale_shared.settings import BrokerSettings, VerifierSettings
 
+RATE_MIN, RATE_MAX = 0.001, 1_000.0
+"""Readings per second and series; at less than one in a quarter of an hour nobody would see it work."""
+SPEED_MIN, SPEED_MAX = 0.001, 10_000.0
+"""How many times faster than it was measured a file is replayed."""
+
 
 class SourceName(StrEnum):
     """Where the generator takes readings from; posted ones are taken beside any of them."""
@@ -27,7 +32,7 @@ class Settings(BrokerSettings, VerifierSettings):
     name: str = Field("generator", pattern="^[a-z0-9][a-z0-9-]{0,39}$")
     """The service's name in heartbeats and in the ledger; the beginning of every producer's name."""
     source: SourceName = SourceName.SYNTHETIC
-    rate: float = Field(1.0, gt=0, le=1_000)
+    rate: float = Field(1.0, ge=RATE_MIN, le=RATE_MAX)
     """Readings per second and series, of the synthetic and the host source."""
     seed: int = 1
     """The same seed gives the same synthetic values at the same times."""
@@ -35,7 +40,7 @@ class Settings(BrokerSettings, VerifierSettings):
     """Minutes that hold one anomaly of each synthetic series; 0 for none, else at least 20."""
     replay_file: Path | None = None
     """A CSV file with the columns source, category, observed_at, value and optionally unit, note."""
-    replay_speed: float = Field(1.0, gt=0, le=10_000)
+    replay_speed: float = Field(1.0, ge=SPEED_MIN, le=SPEED_MAX)
     """How many times faster than measured the file is replayed."""
     spool_dir: Path = Path(".run/data/generator")
     """Where deliveries wait until the broker has confirmed them; for one running generator alone."""

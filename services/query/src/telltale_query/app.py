@@ -23,7 +23,7 @@ from telltale_query.system.service import StatusReporter
 from telltale_shared.body_limit import BodyLimit
 from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.broker.inspection import QueueInspector
-from telltale_shared.database import create_engine, database_problem, error_number, wait_for_schema
+from telltale_shared.database import create_engine, database_problem, error_number, is_transient, wait_for_schema
 from telltale_shared.errors import Unavailable, problem_response
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
@@ -94,6 +94,9 @@ async def _on_database_failure(request: Request, error: Exception) -> Response:
     if number == STATEMENT_TIMEOUT:
         log.warning("statement took too long", path=request.url.path, query=request.url.query)
         detail = "the database needed too long for this: choose a shorter range or fewer series"
+    elif number is not None and not is_transient(error):
+        # A fault of ours, which trying again would not mend.
+        raise error
     else:
         log.error("database failed", path=request.url.path, error_number=number, error=str(error)[:500])
         detail = "the database does not answer right now: try again in a moment"

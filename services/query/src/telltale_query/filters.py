@@ -11,6 +11,9 @@ NAMES_MAX = 200
 
 Names = Annotated[list[str], Field(max_length=NAMES_MAX)]
 
+Word = Annotated[str, Field(max_length=64, pattern=r"^[ -~]*$")]
+"""A word of ours, like a kind or a reason. Its column is ASCII and cannot be compared with other text."""
+
 
 class PageQuery(BaseModel):
     """Which page."""

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, and_, or_
@@ -13,6 +13,9 @@ from telltale_shared.errors import FieldError, InvalidRequest
 
 PAGE_LIMIT = 1_000
 DEFAULT_LIMIT = 50
+
+RowId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""The id of a row in a cursor: no larger than the database can compare with."""
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")

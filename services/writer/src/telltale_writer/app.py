@@ -10,6 +10,7 @@ from telltale_shared.broker import BrokerAddress, Delivery, Link, Publisher, con
 from telltale_shared.database import create_engine, database_problem, wait_for_schema
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
+from telltale_shared.store.dead_letters import DeadLetter
 from telltale_shared.store.partitions import PartitionedTable
 from telltale_shared.store.schema import SCHEMA_VERSION
 from telltale_shared.system_events import SystemEvents, now_us
@@ -73,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await wait_for_schema(engine, SCHEMA_VERSION)
-        await retention.apply()
+        await retention.begin()
         publisher = Publisher(address, broker, name="writer system events")
         system_events = SystemEvents(publisher, health, service="writer", version=__version__, figures=rate.figures)
         tasks = {
@@ -106,9 +107,13 @@ def _decode(delivery: Delivery, retention_days: int) -> DecodedDelivery:
 
 def _decode_dead(delivery: Delivery) -> DecodedDelivery:
     """What RabbitMQ itself gave up on: never stored, always accounted for."""
+    detail = "the broker gave it up after too many deliveries"
+    if delivery.headers.get("x-first-death-queue") == EVENTS_QUEUE:
+        letter = DeadLetter("delivery_limit", detail, delivery.body, count=0, maybe_known=delivery.redelivered)
+        return DecodedDelivery(delivery.tag, None, dead=[letter])
     return unreadable(
         delivery.body,
-        "the broker gave it up after too many deliveries",
+        detail,
         tag=delivery.tag,
         headers=delivery.headers,
         redelivered=delivery.redelivered,

@@ -4,12 +4,11 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from telltale_shared.broker import Delivery, Subscription
+from telltale_shared.broker import Delivery, Subscription, SubscriptionClosed
 from telltale_shared.database import error_number
 from telltale_shared.store.records import InsertRaced
 from telltale_shared.system_events import now_us
@@ -21,6 +20,8 @@ from telltale_writer.metrics import BATCH_ROWS, BATCH_SECONDS, HELD, Rate
 log = structlog.get_logger("telltale.writer")
 
 BACKOFF_FIRST, BACKOFF_LAST = 0.1, 5.0
+ATTEMPT_SECONDS = 120.0
+"""After which an attempt to store counts as failed: the server ends a statement earlier, so its link is silent."""
 
 Decode = Callable[[Delivery], DecodedDelivery]
 
@@ -44,57 +45,62 @@ class ReadingConsumer:
     async def run(self, subscription: Subscription) -> None:
         """Store what ``subscription`` delivers until it closes, then raise :class:`SubscriptionClosed`.
 
-        A batch whose commit has begun is always brought to an end first.
+        A transaction that has begun is brought to its end first; a batch that is held goes back to the queue.
         """
-        ready: asyncio.Queue[Sequence[DecodedDelivery] | None] = asyncio.Queue(maxsize=1)
-        collecting = asyncio.create_task(self._collect(subscription, ready))
-        try:
-            while (batch := await ready.get()) is not None:
-                await self._store(batch)
-                await subscription.acknowledge_through(batch[-1].tag)
-        finally:
-            collecting.cancel()
-            with suppress(asyncio.CancelledError):
-                await collecting
-
-    async def _collect(
-        self, subscription: Subscription, ready: "asyncio.Queue[Sequence[DecodedDelivery] | None]"
-    ) -> None:
-        batcher = Batcher(self._batch_rows, self._batch_age)
+        upcoming = asyncio.create_task(self._next_batch(subscription))
         try:
             while True:
-                wait = batcher.wait(time.monotonic())
-                if wait == 0.0:
-                    await ready.put(batcher.take())
-                    continue
-                delivery = subscription.get_nowait() or await _within(subscription, wait)
-                if delivery is not None:
-                    batcher.add(self._decode(delivery), time.monotonic())
-                    # The commit of the batch before goes on between two deliveries.
-                    await asyncio.sleep(0)
+                batch = await upcoming
+                upcoming = asyncio.create_task(self._next_batch(subscription))
+                await self._store(batch, subscription)
+                await subscription.acknowledge_through(batch[-1].tag)
         finally:
-            await ready.put(None)
+            upcoming.cancel()
+            # Its own error is of no interest any more, and must not be reported as never retrieved.
+            await asyncio.gather(upcoming, return_exceptions=True)
 
-    async def _store(self, batch: Sequence[DecodedDelivery]) -> None:
-        """Store ``batch``, however long that takes: it is held, not handed back, while the database is away."""
+    async def _next_batch(self, subscription: Subscription) -> Sequence[DecodedDelivery]:
+        batcher = Batcher(self._batch_rows, self._batch_age)
+        while (wait := batcher.wait(time.monotonic())) != 0.0:
+            delivery = subscription.get_nowait() or await _within(subscription, wait)
+            if delivery is not None:
+                batcher.add(self._decode(delivery), time.monotonic())
+                # The commit of the batch before goes on between two deliveries.
+                await asyncio.sleep(0)
+        return batcher.take()
+
+    async def _store(self, batch: Sequence[DecodedDelivery], subscription: Subscription) -> None:
+        """Store ``batch``, however long that takes: it is held, not handed back, while the database is away.
+
+        Raises:
+            SubscriptionClosed: the last attempt failed, and the broker delivers the batch again.
+        """
         begun = time.monotonic()
         delay = BACKOFF_FIRST
         while True:
             try:
-                counts = await self._ingest.store(batch, now=now_us())
+                async with asyncio.timeout(ATTEMPT_SECONDS):
+                    counts = await self._ingest.store(batch, now=now_us())
             except (DBAPIError, OSError, TimeoutError, InsertRaced) as error:
                 self._problem = f"batch held: {type(error).__name__} {error_number(error) or ''}".strip()
                 HELD.set(time.monotonic() - begun)
+                if subscription.closed:
+                    self._release()
+                    raise SubscriptionClosed from error
                 log.warning("batch held", deliveries=len(batch), error=str(error)[:300], retry_in=round(delay, 2))
                 await asyncio.sleep(random.uniform(delay / 2, delay))
                 delay = min(delay * 2, BACKOFF_LAST)
             else:
                 break
-        self._problem = None
-        HELD.set(0)
+        self._release()
         BATCH_SECONDS.observe(time.monotonic() - begun)
         BATCH_ROWS.observe(sum(len(delivery) for delivery in batch))
         self._rate.count(counts)
+
+    def _release(self) -> None:
+        """There is no batch held any more."""
+        self._problem = None
+        HELD.set(0)
 
 
 async def _within(subscription: Subscription, seconds: float | None) -> Delivery | None:

@@ -21,11 +21,14 @@ from telltale_shared.validation import (
     check_series,
     check_time,
     check_value,
+    is_name,
 )
 
 PRODUCER_MAX = 64
 COUNT_MAX = 1_000_000
 NUMBER_MAX = 2**63 - 1
+TOLD_MAX = 200
+"""Characters of a name that a dead letter repeats."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,11 @@ class DecodedDelivery:
 def _letter(
     numbers: Numbers | None, offset: int, rejected: Rejected, key: SeriesKey | None, observed_at: object, value: object
 ) -> DeadLetter:
+    # A name that is far too long is refused for that: each letter of its series needs only the beginning.
     reading = {
-        "source": key.source if key else None,
-        "category": key.category if key else None,
-        "unit": key.unit if key else None,
+        "source": key.source[:TOLD_MAX] if key else None,
+        "category": key.category[:TOLD_MAX] if key else None,
+        "unit": key.unit[:TOLD_MAX] if key and key.unit else None,
         "observed_at": observed_at,
         "value": value,
     }
@@ -104,8 +108,13 @@ def decode_delivery(
     try:
         message = decode(body)
     except MalformedMessage as error:
-        lenient = _decode_leniently(body, tag, bounds)
-        return lenient or unreadable(body, str(error), tag=tag, headers=headers, redelivered=redelivered)
+        try:
+            lenient = _decode_leniently(body, tag, bounds)
+        except (ValueError, RecursionError):  # no JSON at all, or nested too deeply to be told of
+            lenient = None
+        if lenient is not None:
+            return lenient
+        return unreadable(body, str(error), tag=tag, headers=headers, redelivered=redelivered)
     if not isinstance(message, ReadingBatch):
         return unreadable(
             body, "not a batch of readings", tag=tag, headers=headers, redelivered=redelivered, reason="unexpected"
@@ -120,13 +129,14 @@ def decode_delivery(
             headers=headers,
             redelivered=redelivered,
         )
-    return _check_columns(message, numbers, tag, bounds) or _check_one_by_one(
-        numbers, tag, bounds, message.series, message.index, message.observed_at, message.value
-    )
+    checked = _check_columns(message, numbers, tag, bounds)
+    if checked is not None:
+        return checked
+    return _check_one_by_one(numbers, tag, bounds, message.series, message.index, message.observed_at, message.value)
 
 
 def _numbers(producer: object, service: object, first: object, count: object, confirmed: object) -> Numbers | None:
-    if not (isinstance(producer, str) and producer.isprintable() and 1 <= len(producer) <= PRODUCER_MAX):
+    if not (isinstance(producer, str) and is_name(producer, PRODUCER_MAX)):
         return None
     if not (_is_whole(first) and _is_whole(count) and 1 <= count <= COUNT_MAX and 1 <= first <= NUMBER_MAX - count):  # type: ignore[operator]  # _is_whole has checked that they are integers
         return None
@@ -178,7 +188,11 @@ def _check_one_by_one(
     for offset, (which, at, measured) in enumerate(zip(index, observed_at, value, strict=True)):
         known = isinstance(which, int) and not isinstance(which, bool) and 0 <= which < len(series)
         rejected = (
-            (refused_series[which] if known else Rejected("bad_index", f"no series number {which} in this delivery"))
+            (
+                refused_series[which]
+                if known
+                else Rejected("bad_index", f"no series number {which!r:.50} in this delivery")
+            )
             or check_time(at, bounds)
             or check_value(measured)
         )
@@ -199,11 +213,13 @@ def _check_one_by_one(
 
 
 def _decode_leniently(body: bytes, tag: int, bounds: TimeBounds) -> DecodedDelivery | None:
-    """The delivery when its frame is sound and only readings in it are not, else None."""
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    """The delivery when its frame is sound and only readings in it are not, else None.
+
+    Raises:
+        ValueError: not JSON.
+        RecursionError: nested too deeply.
+    """
+    message = json.loads(body)
     if not isinstance(message, dict) or message.get("schema") != "reading_batch/1":
         return None
     columns = [message.get(name) for name in ("index", "observed_at", "value")]

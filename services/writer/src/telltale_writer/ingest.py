@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import structlog
@@ -185,8 +186,9 @@ class _Transaction:
             refused: dict[int, Rejected] = {}
             for which, key in enumerate(delivery.series):
                 series = self.series.get((key.source, key.category))
-                if series is not None and None not in (key.unit, series.unit) and key.unit != series.unit:
-                    rejected = Rejected("unit_conflict", f"this series is in {series.unit}, the reading in {key.unit}")
+                if series is not None and key.unit is not None and key.unit != series.unit:
+                    own = f"in {series.unit}" if series.unit else "without a unit"
+                    rejected = Rejected("unit_conflict", f"this series is {own}, the reading in {key.unit}")
                     refused |= dict.fromkeys(np.flatnonzero(delivery.index == which).tolist(), rejected)
             if not refused:
                 kept.append(delivery)
@@ -231,13 +233,22 @@ class _Transaction:
 def _overlap(delivery: DecodedDelivery) -> DeadLetter:
     numbers = delivery.numbers
     assert numbers is not None  # noqa: S101 - only a delivery with numbers can overlap
+    content = {
+        "first": numbers.first,
+        "last": numbers.last,
+        "series": delivery.series,
+        "index": delivery.index.tolist(),
+        "observed_at": delivery.observed_at.tolist(),
+        "value": delivery.value.tolist(),
+    }
     return DeadLetter(
         "overlap",
         f"numbers {numbers.first} to {numbers.last} were delivered before, cut differently",
-        b"",
+        msgspec.json.encode(content),
         producer=numbers.producer,
         number=numbers.first,
         count=numbers.last - numbers.first + 1,
+        maybe_known=True,  # none of its numbers is settled by it
     )
 
 

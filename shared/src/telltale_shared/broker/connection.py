@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ CLOSE_TIMEOUT = 2.0
 HEARTBEAT = 5
 """Seconds. The client library gives up a peer that has been silent for three of these and three seconds more."""
 BACKOFF_FIRST, BACKOFF_LAST = 0.2, 5.0
-"""Seconds between attempts: doubled each time, with full jitter."""
+"""Seconds between attempts: doubled each time, with jitter, until a session has lasted for longer than the last."""
 
 
 @dataclass(frozen=True)
@@ -62,26 +63,27 @@ class Link:
         """
         delay = BACKOFF_FIRST
         while True:
+            begun = time.monotonic()
             try:
                 connection = await self._connect()
             except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
                 self._problem = f"cannot connect: {error or type(error).__name__}"
                 log.warning("broker unreachable", link=self._name, url=self._address.url, error=repr(error))
-                await asyncio.sleep(random.uniform(delay / 2, delay))
-                delay = min(delay * 2, BACKOFF_LAST)
-                continue
-            delay = BACKOFF_FIRST
-            try:
-                self._problem = None
-                await _run_until_closed(connection, session(connection))
-            except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
-                self._problem = f"connection lost: {error or type(error).__name__}"
-                log.warning("broker connection lost", link=self._name, error=repr(error))
-                await asyncio.sleep(random.uniform(0, delay))
             else:
-                return
-            finally:
-                await _close(connection)
+                try:
+                    self._problem = None
+                    await _run_until_closed(connection, session(connection))
+                except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
+                    self._problem = f"connection lost: {error or type(error).__name__}"
+                    log.warning("broker connection lost", link=self._name, error=repr(error))
+                else:
+                    return
+                finally:
+                    await _close(connection)
+                if time.monotonic() - begun > BACKOFF_LAST:
+                    delay = BACKOFF_FIRST
+            await asyncio.sleep(random.uniform(delay / 2, delay))
+            delay = min(delay * 2, BACKOFF_LAST)
 
     async def _connect(self) -> AbstractConnection:
         async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -128,8 +130,19 @@ async def _run_until_closed(connection: AbstractConnection, session: Awaitable[N
         closed.cancel()
         if not work.done():
             work.cancel()
-            with suppress(asyncio.CancelledError, *CONNECTION_EXCEPTIONS):
-                await work
+            await _ended(work)
+
+
+async def _ended(work: "asyncio.Future[None]") -> None:
+    """Wait until ``work``, which was cancelled, has ended. Being cancelled meanwhile cancels it once more."""
+    try:
+        await asyncio.wait((work,))
+    except asyncio.CancelledError:
+        work.cancel()
+        await asyncio.wait((work,))
+        raise
+    if not work.cancelled() and (error := work.exception()) and not isinstance(error, CONNECTION_EXCEPTIONS):
+        raise error
 
 
 async def _close(connection: AbstractConnection) -> None:

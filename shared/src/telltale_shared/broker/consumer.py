@@ -43,6 +43,11 @@ class Subscription:
         self._arrived = asyncio.Event()
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether the channel ended: what was taken and not acknowledged is delivered again, over another one."""
+        return self._closed
+
     async def get(self) -> Delivery:
         """The next delivery, in the order of the queue.
 

@@ -12,6 +12,8 @@ from telltale_shared.instants import instant
 PAYLOAD_MAX = 65_536
 """Bytes of a payload that are kept."""
 DETAIL_MAX = 500
+BURIED_AT_ONCE = 200
+"""Letters in one statement: the largest of them fit into the server's default packet."""
 
 _INSERT = text("""
 INSERT INTO dead_letters (reason, detail, producer, number, `count`, payload, fingerprint, arrived_at)
@@ -30,9 +32,9 @@ class DeadLetter:
     producer: str | None = None
     number: int | None = None
     count: int = 1
-    """How many numbers from ``number`` on it stands for."""
+    """How many readings it stands for, which are the numbers from ``number`` on; none where it is an event."""
     maybe_known: bool = False
-    """Whether the message was delivered before and names no numbers, so that only its fingerprint can tell."""
+    """Whether it may have been stored before, and only its fingerprint can tell, since no settled number does."""
 
     @property
     def fingerprint(self) -> bytes:
@@ -56,8 +58,8 @@ async def bury(connection: AsyncConnection, letters: Sequence[DeadLetter], *, no
         for letter in letters
         if not (letter.maybe_known and await _is_known(connection, letter))
     ]
-    if rows:
-        await connection.execute(_INSERT, rows)
+    for begin in range(0, len(rows), BURIED_AT_ONCE):
+        await connection.execute(_INSERT, rows[begin : begin + BURIED_AT_ONCE])
 
 
 async def _is_known(connection: AsyncConnection, letter: DeadLetter) -> bool:

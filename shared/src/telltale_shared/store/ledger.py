@@ -2,7 +2,8 @@
 
 A number is settled in the transaction that stores its reading, so a delivery that comes again is recognised and
 changes nothing. Numbers settled without a gap are one watermark; deliveries above a gap are rows of their own until
-the gap closes.
+the gap closes. Deliveries that join are one row, so that a number lost for good costs one row and not one for each
+delivery after it.
 """
 
 from collections.abc import Iterable
@@ -24,8 +25,11 @@ _LOCK_PRODUCERS = text(
 _DELIVERIES = text(
     "SELECT producer_id, first, last FROM deliveries WHERE producer_id IN :ids ORDER BY producer_id, first"
 ).bindparams(bindparam("ids", expanding=True))
-_INSERT_DELIVERY = text("INSERT INTO deliveries (producer_id, first, last) VALUES (:id, :first, :last)")
-_DELETE_DELIVERIES = text("DELETE FROM deliveries WHERE producer_id = :id AND first <= :watermark")
+_WRITE_RUN = text("""
+INSERT INTO deliveries (producer_id, first, last) VALUES (:id, :first, :last)
+ON DUPLICATE KEY UPDATE last = VALUES(last)
+""")
+_DELETE_RUN = text("DELETE FROM deliveries WHERE producer_id = :id AND first = :first")
 _SETTLE = text("""
 UPDATE producers SET watermark = :watermark, proven = GREATEST(proven, :proven),
   published = GREATEST(published, :published), confirmed = GREATEST(confirmed, :proven), stored = stored + :stored,
@@ -75,38 +79,45 @@ class Account:
     id: int
     watermark: int
     above: dict[int, int]
-    """Settled deliveries above the watermark: first → last number."""
-    added: dict[int, int] = field(default_factory=dict)
+    """Settled runs of numbers above the watermark, no two of which join: first → last number."""
     published: int = 0
     proven: int = 0
     stored: int = 0
     repeated: int = 0
     dead: int = 0
     redelivered: int = 0
+    _found: dict[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._found = dict(self.above)
 
     def claim(self, numbers: Numbers) -> Standing:
         """Take ``numbers`` for this transaction if none of them is settled."""
-        if numbers.last <= self.watermark or self.above.get(numbers.first) == numbers.last:
-            self.redelivered += numbers.last - numbers.first + 1
+        first, last = numbers.first, numbers.last
+        if last <= self.watermark or any(begin <= first and last <= end for begin, end in self.above.items()):
+            self.redelivered += last - first + 1
             return Standing.REDELIVERED
-        if numbers.first <= self.watermark or any(
-            first <= numbers.last and numbers.first <= last for first, last in self.above.items()
-        ):
+        if first <= self.watermark or any(begin <= last and first <= end for begin, end in self.above.items()):
             return Standing.OVERLAPPING
-        self.published = max(self.published, numbers.last)
-        self.proven = max(self.proven, min(numbers.confirmed, numbers.first - 1))
-        if numbers.first == self.watermark + 1:
-            self.watermark = numbers.last
-            self._close_gaps()
+        self.published = max(self.published, last)
+        self.proven = max(self.proven, min(numbers.confirmed, first - 1))
+        last = self.above.pop(last + 1, last)
+        if first == self.watermark + 1:
+            self.watermark = last
         else:
-            self.above[numbers.first] = self.added[numbers.first] = numbers.last
+            joined = next((begin for begin, end in self.above.items() if end == first - 1), first)
+            self.above[joined] = last
         return Standing.NEW
 
-    def _close_gaps(self) -> None:
-        while self.watermark + 1 in self.above:
-            first = self.watermark + 1
-            self.watermark = self.above.pop(first)
-            self.added.pop(first, None)
+    @property
+    def gone(self) -> list[int]:
+        """First numbers of the runs that were there and have joined what is before them."""
+        return [first for first in self._found if first not in self.above]
+
+    @property
+    def changed(self) -> dict[int, int]:
+        """Runs that are new or longer than they were."""
+        return {first: last for first, last in self.above.items() if self._found.get(first) != last}
 
 
 async def open_accounts(connection: AsyncConnection, deliveries: Iterable[Numbers], *, now: int) -> dict[str, Account]:
@@ -122,10 +133,10 @@ async def open_accounts(connection: AsyncConnection, deliveries: Iterable[Number
             [{"producer": name, "service": services[name], "now": instant(now)} for name in unknown],
         )
         locked = (await connection.execute(_LOCK_PRODUCERS, {"names": sorted(services)})).all()
-    accounts = {row.id: (row.producer, Account(row.id, row.watermark, {})) for row in locked}
-    for row in await connection.execute(_DELIVERIES, {"ids": sorted(accounts)}):
-        accounts[row.producer_id][1].above[row.first] = row.last
-    return dict(accounts.values())
+    above: dict[int, dict[int, int]] = {row.id: {} for row in locked}
+    for row in await connection.execute(_DELIVERIES, {"ids": sorted(above)}):
+        above[row.producer_id][row.first] = row.last
+    return {row.producer: Account(row.id, row.watermark, above[row.id]) for row in locked}
 
 
 async def settle(connection: AsyncConnection, accounts: Iterable[Account], *, now: int) -> None:
@@ -146,11 +157,12 @@ async def settle(connection: AsyncConnection, accounts: Iterable[Account], *, no
         )
         if account.stored or account.repeated or account.dead:
             await connection.execute(_SETTLE_DAY, {**counts, "day": at.date()})
-        await connection.execute(_DELETE_DELIVERIES, {"id": account.id, "watermark": account.watermark})
-        if account.added:
+        if account.gone:
+            await connection.execute(_DELETE_RUN, [{"id": account.id, "first": first} for first in account.gone])
+        if account.changed:
             await connection.execute(
-                _INSERT_DELIVERY,
-                [{"id": account.id, "first": first, "last": last} for first, last in account.added.items()],
+                _WRITE_RUN,
+                [{"id": account.id, "first": first, "last": last} for first, last in account.changed.items()],
             )
 
 
@@ -161,7 +173,7 @@ async def report_producers(
     rows = [
         {
             "producer": state.producer,
-            "service": service,
+            "service": service[:64],
             "published": state.published,
             "confirmed": state.confirmed,
             "dropped": state.dropped,

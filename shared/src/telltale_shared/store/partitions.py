@@ -45,22 +45,25 @@ class _Partition:
 
 
 async def ensure_partitions(engine: AsyncEngine, table: PartitionedTable, *, today: date) -> None:
-    """Add the partitions up to a week ahead, and drop those whose whole time is past the retention."""
+    """Add the partitions up to a week ahead, and drop those whose whole time is past the retention.
+
+    Several writers may do so at the same time: a change that another has made already is none.
+    """
     partitions = await _partitions(engine, table.name)
     newest = max(partition.ends for partition in partitions)
     first = newest if len(partitions) > 1 else max(newest, today - timedelta(days=DAYS_BACK))
     ahead = [first + timedelta(days=n) for n in range((today + timedelta(days=DAYS_AHEAD) - first).days + 1)]
     if len(partitions) == 1:
         # What is older than the first daily partition goes into one of its own, which retention drops in the end.
-        await _alter(engine, table.name, f"ADD PARTITION ({_definition('before_days', first)})")
+        await _alter(engine, table.name, f"ADD PARTITION IF NOT EXISTS ({_definition('before_days', first)})")
     if ahead:
         definitions = ", ".join(_definition(f"d{day:%Y%m%d}", day + timedelta(days=1)) for day in ahead)
-        await _alter(engine, table.name, f"ADD PARTITION ({definitions})")
+        await _alter(engine, table.name, f"ADD PARTITION IF NOT EXISTS ({definitions})")
     horizon = today - timedelta(days=table.retention_days)
     expired = [p.name for p in partitions if p.ends <= horizon and p.name != FIRST]
     if expired:
         log.info("partitions dropped", table=table.name, partitions=expired)
-        await _alter(engine, table.name, f"DROP PARTITION {', '.join(expired)}")
+        await _alter(engine, table.name, f"DROP PARTITION IF EXISTS {', '.join(expired)}")
 
 
 def _definition(name: str, ends: date) -> str:

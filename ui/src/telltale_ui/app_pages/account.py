@@ -9,8 +9,8 @@ from telltale_ui.session_bridge import drop_session
 
 MEANING = {
     "VIEWER": "looks at everything that is measured, stored and detected",
-    "USER": "also creates, edits and deletes records, judges anomalies and controls the generator",
-    "ADMIN": "also manages users and looks at the system, its logs and the audit trail",
+    "USER": "looks at everything, creates, edits and deletes records, judges anomalies and controls the generator",
+    "ADMIN": "does all that a USER does, manages users and looks at the system, its logs and the audit trail",
 }
 
 user = login.user()

@@ -37,10 +37,9 @@ def metric(label: str, field: str, summary: dict[str, Any], unit: str | None = N
     st.metric(label, shown, change, delta_color="off", border=True, height="stretch", delta_description=was)
 
 
+st.title("Analytics")
 api = login.api()
 series = api.series()
-
-st.title("Analytics")
 selection = filter_bar(series, default_span="1 h")
 params = selection.params()
 summary = api.summary(params)
@@ -91,7 +90,7 @@ st.dataframe(
     tables.frame(categories, CATEGORY_COLUMNS),
     hide_index=True,
     column_config={
-        name: st.column_config.NumberColumn(format="%.4g") for name in ("Mean", "Lowest", "p50", "p95", "Highest")
+        name: st.column_config.NumberColumn(format="%.6g") for name in ("Mean", "Lowest", "p50", "p95", "Highest")
     },
     placeholder="",
     alt="Numbers per category",

@@ -6,16 +6,18 @@ from telltale_ui import feedback, login
 from telltale_ui.api_client import ApiError
 from telltale_ui.filters import series_filters
 from telltale_ui.inject import inject_dialog
-from telltale_ui.judge import judge_dialog
+from telltale_ui.judge import judge_dialog, verdicts
 from telltale_ui.live_chart import live_chart
 
 feedback.show_done()
 try:
-    series = login.api().series()
+    series, judged = login.api().series(), verdicts()
 except ApiError as error:
     # The charts need no stored series: they go on while the filters lack their choices.
-    series = []
-    st.caption(f":material/warning: The choice of series is not available. {feedback.describe(error)}")
+    series, judged = [], {}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f":material/warning: The choice of series is not available. {feedback.describe(error)}")
+        feedback.retry_by_itself()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     sources, categories = series_filters(series)
     minutes = st.segmented_control(
@@ -36,7 +38,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         if inject:
             inject_dialog(series)
 
-events = live_chart(sources=sources, categories=categories, minutes=int(minutes.split()[0]), key="live_chart")
+events = live_chart(
+    sources=sources, categories=categories, minutes=int(minutes.split()[0]), verdicts=judged, key="live_chart"
+)
 if events.account_changed:
     login.forget_token()
     st.rerun()

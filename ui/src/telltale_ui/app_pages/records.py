@@ -40,11 +40,10 @@ def anomaly_text(anomaly: Any) -> str | None:
 # A new table forgets the selection of the record that was just changed.
 version = st.session_state.setdefault("records_version", 0) + feedback.show_done()
 st.session_state["records_version"] = version
+st.title("Records")
 api = login.api()
 may_edit = login.user().may("USER")
 series = api.series()
-
-st.title("Records")
 selection = filter_bar(series, default_span="1 h")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     sort = st.selectbox("Order", list(SORTS), key="sort", bind="query-params", width=170)
@@ -97,7 +96,7 @@ if page.items:
         height=tables.height(len(rows)),
         column_config={
             "Observed at": tables.instant_column(precise=True),
-            "Value": st.column_config.NumberColumn(format="%.4g"),
+            "Value": st.column_config.NumberColumn(format="%g"),
         },
         on_select="rerun",
         selection_mode="single-row",

@@ -70,7 +70,14 @@ def show_database(database: dict[str, Any]) -> None:
 def show_queues(status: dict[str, Any]) -> None:
     """What waits in the broker, and how far the store is behind."""
     columns = {"name": "Queue", "messages": "Messages", "consumers": "Consumers"}
-    st.dataframe(tables.frame(status["queues"], columns), key="queues", hide_index=True, alt="Queues of the broker")
+    st.dataframe(
+        tables.frame(status["queues"], columns),
+        key="queues",
+        hide_index=True,
+        column_config={name: st.column_config.NumberColumn(format="localized") for name in ("Messages", "Consumers")},
+        alt="Queues of the broker",
+    )
+    st.caption("The stream `live` keeps the readings of the last minutes for new screens: nothing waits there.")
     if not status["broker"]["reachable"]:
         st.error(status["broker"]["problem"] or "The broker does not answer.", icon=":material/error:")
     behind = status["lag"]["newest_record_age_seconds"]

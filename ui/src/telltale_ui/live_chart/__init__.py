@@ -1,6 +1,6 @@
 """The live chart: a component that opens its own WebSocket and draws in the browser, without script reruns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,12 @@ class LiveEvents:
     """Whether the gateway said that role or account of this user has changed."""
 
 
-def live_chart(*, sources: Sequence[str], categories: Sequence[str], minutes: int, key: str) -> LiveEvents:
+def live_chart(
+    *, sources: Sequence[str], categories: Sequence[str], minutes: int, verdicts: Mapping[str, str], key: str
+) -> LiveEvents:
     """Tiles, charts and anomalies of the chosen series over the last ``minutes``.
 
-    Empty ``sources`` or ``categories`` mean all of them.
+    Empty ``sources`` or ``categories`` mean all of them; ``verdicts`` are those of :func:`telltale_ui.judge.verdicts`.
     """
     settings = current_settings()
     result = _chart(
@@ -35,6 +37,7 @@ def live_chart(*, sources: Sequence[str], categories: Sequence[str], minutes: in
             "sources": list(sources),
             "categories": list(categories),
             "minutes": minutes,
+            "verdicts": dict(verdicts),
         },
         on_anomaly_change=_nothing,
         on_account_change=_nothing,

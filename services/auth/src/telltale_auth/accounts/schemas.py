@@ -37,6 +37,17 @@ def _normal_name(text: str) -> str:
     return name
 
 
+def _usable_password(password: SecretStr) -> SecretStr:
+    text = password.get_secret_value()
+    if not MIN_LENGTH <= len(text) <= MAX_LENGTH:
+        raise ValueError(f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a password has whole characters only, no half of a surrogate pair") from error
+    return password
+
+
 Email = Annotated[
     str,
     Field(max_length=EMAIL_LENGTH),
@@ -44,7 +55,19 @@ Email = Annotated[
     WithJsonSchema({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH}),
 ]
 Name = Annotated[str, Field(max_length=NAME_LENGTH), AfterValidator(_normal_name)]
-NewPassword = Annotated[SecretStr, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
+NewPassword = Annotated[
+    SecretStr,
+    AfterValidator(_usable_password),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "password",
+            "writeOnly": True,
+            "minLength": MIN_LENGTH,
+            "maxLength": MAX_LENGTH,
+        }
+    ),
+]
 
 
 class User(BaseModel):

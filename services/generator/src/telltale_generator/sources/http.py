@@ -26,7 +26,7 @@ def from_json(body: bytes, bounds: TimeBounds) -> list[Reading]:
     """
     try:
         items = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRows([BadRow("body", "json", f"is not JSON: {error}")]) from error
     if not isinstance(items, list):
         raise BadRows([BadRow("body", "json", "must be a list of readings")])

@@ -45,12 +45,12 @@ SERIES_SHOWN = 50
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 _CHOSEN = {BucketWidth.SECOND: 1, BucketWidth.MINUTE: MINUTE, BucketWidth.HOUR: HOUR, BucketWidth.DAY: DAY}
-# Each divides a minute, an hour or a day, so that rollups fit into its buckets.
+# Each divides a minute, an hour or a day, so that rollups fit into its buckets; the last is wide enough for all time.
 _WIDTHS = (
     *(1, 2, 5, 10, 15, 30),
     *(n * MINUTE for n in (1, 2, 5, 10, 15, 30)),
     *(n * HOUR for n in (1, 2, 3, 6, 12)),
-    *(n * DAY for n in (1, 2, 5, 10, 30, 100, 300, 1_000)),
+    *(n * DAY for n in (1, 2, 5, 10, 30, 100, 300, 1_000, 3_000)),
 )
 _QUANTILES = (0.5, 0.95)
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.anomalies.schemas import Anomaly, AnomalyQuery, AnomalySort, VerdictFilter
 from telltale_query.instants import outside, outside_or_none
-from telltale_query.paging import Total, beyond
+from telltale_query.paging import RowId, Total, beyond
 from telltale_query.records.schemas import id_of
 from telltale_query.selection import Range
 from telltale_shared.store.schema import anomalies, series
@@ -25,7 +25,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     sort: AnomalySort
     observed_at: Annotated[datetime, msgspec.Meta(tz=False)]
     score: float
-    id: int
+    id: RowId
 
 
 def _select() -> Select[Any]:

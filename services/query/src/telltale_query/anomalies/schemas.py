@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from telltale_query.filters import PageQuery, RangeQuery, SeriesQuery
+from telltale_query.filters import PageQuery, RangeQuery, SeriesQuery, Word
 
 
 class Verdict(StrEnum):
@@ -37,8 +37,8 @@ class AnomalyQuery(SeriesQuery, RangeQuery, PageQuery):
     """Which anomalies, in which order, and which page of them."""
 
     verdict: list[VerdictFilter] = Field([], description="Only with these verdicts; repeat it for several.")
-    detector: str | None = Field(None, max_length=32)
-    kind: str | None = Field(None, max_length=32, description="Only of this kind, like `spike`.")
+    detector: Word | None = None
+    kind: Word | None = Field(None, description="Only of this kind, like `spike`.")
     min_score: float | None = Field(None, allow_inf_nan=False)
     sort: AnomalySort = AnomalySort.NEWEST
 

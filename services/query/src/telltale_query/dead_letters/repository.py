@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.dead_letters.schemas import DeadLetter, DeadLetterQuery
 from telltale_query.instants import outside, outside_or_none
-from telltale_query.paging import Total, beyond
+from telltale_query.paging import RowId, Total, beyond
 from telltale_query.selection import Range
 from telltale_shared.store.schema import dead_letters
 
@@ -22,7 +22,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     """Where in the list a page ended: what the cursor holds."""
 
     at: Annotated[datetime, msgspec.Meta(tz=False)]
-    id: int
+    id: RowId
 
 
 async def list_dead_letters(

@@ -5,13 +5,13 @@ from datetime import datetime
 
 from pydantic import Field
 
-from telltale_query.filters import PageQuery, RangeQuery
+from telltale_query.filters import PageQuery, RangeQuery, Word
 
 
 class DeadLetterQuery(RangeQuery, PageQuery):
     """Which dead letters, by when they arrived."""
 
-    reason: list[str] = Field([], max_length=50, description="Only with these reasons; repeat it for several.")
+    reason: list[Word] = Field([], max_length=50, description="Only with these reasons; repeat it for several.")
     producer: str | None = Field(None, max_length=64, description="Only of this producer.")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, tex
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.instants import outside
-from telltale_query.paging import beyond
+from telltale_query.paging import RowId, beyond
 from telltale_query.records.schemas import Record, RecordAnomaly, RecordKey, RecordSort, id_of
 from telltale_query.selection import Selection, series_by_id
 from telltale_shared.store.schema import record_edits, records, series
@@ -41,7 +41,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     """Where in a list a page ended: what the cursor holds."""
 
     sort: RecordSort
-    series_id: int
+    series_id: RowId
     observed_at: Annotated[datetime, msgspec.Meta(tz=False)]
     value: float
 

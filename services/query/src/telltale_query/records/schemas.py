@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from telltale_query.filters import PageQuery, ReadingQuery
 from telltale_query.instants import Instant
@@ -124,10 +124,15 @@ class RecordChange(BaseModel):
     value: Annotated[float | None, Field(strict=True)] = None
     note: Annotated[str | None, Field(max_length=NOTE_MAX, description="Null removes the note.")] = None
 
+    @field_validator("value")
+    @classmethod
+    def _is_there(cls, value: float | None) -> float:
+        if value is None:
+            raise ValueError("must be a number; leave it out to keep the one that is there")
+        return value
+
     @model_validator(mode="after")
     def _changes_something(self) -> "RecordChange":
         if not self.model_fields_set:
             raise ValueError("name what to change: value, note or both")
-        if "value" in self.model_fields_set and self.value is None:
-            raise ValueError("value must be a number")
         return self

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, func, or_, select, text
+from sqlalchemy import ColumnElement, String, Table, cast, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.instants import outside
-from telltale_query.paging import Total, beyond
+from telltale_query.paging import RowId, Total, beyond
 from telltale_query.selection import Range
 from telltale_query.system.schemas import AuditEntry, AuditQuery, Instance, LogEntry, LogQuery, TableSize
 from telltale_shared.store.schema import audit_log, series_latest, service_instances, system_logs
@@ -29,7 +29,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     """Where in a list, newest first, a page ended: what the cursor holds."""
 
     at: Annotated[datetime, msgspec.Meta(tz=False)]
-    id: int
+    id: RowId
 
 
 async def read_instances(connection: AsyncConnection, *, silent_after: float) -> list[Instance]:
@@ -131,7 +131,7 @@ async def list_audit(
     if query.action:
         conditions.append(audit_log.c.action == query.action)
     if query.q:
-        conditions.append(_holds(query.q, audit_log.c.target, audit_log.c.actor_name, audit_log.c.action))
+        conditions.append(_holds(query.q, audit_log.c.target, audit_log.c.actor_name, cast(audit_log.c.action, String)))
     rows, total = await _newest(connection, audit_log, conditions, after, limit)
     return [_audit_entry(row) for row in rows], total
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from telltale_query.filters import PageQuery, RangeQuery
+from telltale_query.filters import PageQuery, RangeQuery, Word
 from telltale_query.ledger.schemas import LedgerFigures
 
 
@@ -138,7 +138,7 @@ class AuditQuery(RangeQuery, PageQuery):
     """Which changes."""
 
     actor: str | None = Field(None, max_length=100, description="Only changes by this user id or name.")
-    action: str | None = Field(None, max_length=64, description="Only this kind of change, like `record.edit`.")
+    action: Word | None = Field(None, description="Only this kind of change, like `record.edit`.")
     q: str | None = Field(None, max_length=200, description="Only changes whose target, actor or action holds this.")
 
 

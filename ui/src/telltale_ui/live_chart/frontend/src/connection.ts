@@ -16,7 +16,7 @@ const RENEW_AT = 0.75;
 /** The gateway closes with this code when the role or the account has changed. */
 const ACCOUNT_CHANGED = 4403;
 const FIRST_DELAY_MS = 400;
-const LONGEST_DELAY_MS = 15_000;
+const LONGEST_DELAY_MS = 8_000;
 const FRAMES_PER_SECOND = 20;
 
 class SignedOut extends Error {}

@@ -2,7 +2,7 @@
 
 import { make, setHidden } from "./dom";
 import { formatTime, formatUtc, formatValue } from "./format";
-import type { Anomaly } from "./protocol";
+import { type Anomaly, anomalyKey, type Verdicts } from "./protocol";
 
 const SHOWN = 40;
 
@@ -24,18 +24,22 @@ export class Feed {
     this.element.dataset["testid"] = "anomaly-feed";
   }
 
-  show(anomalies: readonly Anomaly[]): void {
+  show(anomalies: readonly Anomaly[], verdicts: Verdicts): void {
     const newest = [...anomalies].sort((a, b) => b.observedAt - a.observedAt).slice(0, SHOWN);
     setHidden(this.empty, newest.length > 0);
-    this.list.replaceChildren(...newest.map((one) => this.item(one)));
+    this.list.replaceChildren(...newest.map((one) => this.item(one, verdicts[anomalyKey(one)])));
   }
 
-  private item(one: Anomaly): HTMLElement {
+  private item(one: Anomaly, verdict: string | undefined): HTMLElement {
     const time = make("time", "", formatTime(one.observedAt));
     time.title = formatUtc(one.observedAt);
     const head = make("span", "head", make("i", "diamond"), make("b", "", words(one.kind)), time);
     const what = make("span", "what", `${one.source} · ${one.category}: ${formatValue(one.value, one.unit)}`);
     const button = make("button", "entry", head, what, make("span", "expected", range(one)));
+    if (verdict !== undefined) {
+      button.classList.add(verdict);
+      button.append(make("span", "verdict", words(verdict)));
+    }
     button.type = "button";
     button.dataset["testid"] = "anomaly-item";
     button.title = one.explanation;

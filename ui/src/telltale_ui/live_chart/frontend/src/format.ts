@@ -1,5 +1,9 @@
 // Numbers and times as people read them.
 
+/** From here on a number is written with its power of ten: all its digits would not fit. */
+const LARGEST_WRITTEN_OUT = 1e9;
+const SMALLEST_WRITTEN_OUT = 5e-4;
+const LONGEST_TICK = 1e6;
 const BYTES = ["", "k", "M", "G", "T", "P"];
 
 function decimals(magnitude: number): number {
@@ -9,6 +13,12 @@ function decimals(magnitude: number): number {
   if (magnitude >= 1) return 2;
   return 3;
 }
+
+/** With a true minus sign, and none before a plain zero. */
+const signed = (text: string): string => (text === "-0" ? "0" : text.replaceAll("-", "−"));
+
+const powerOfTen = (value: number, digits: number): string =>
+  value === 0 ? "0" : signed(value.toExponential(digits).replace("+", ""));
 
 function byteSteps(magnitude: number): number {
   return Math.min(BYTES.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, magnitude)) / 3)));
@@ -22,10 +32,14 @@ export function formatTicks(ticks: readonly number[], unit: string | null): stri
   const step = ticks.length > 1 ? ticks[1]! - ticks[0]! : highest;
   const prefix = isBytes(unit) ? byteSteps(highest) : 0;
   const scale = 1000 ** prefix;
+  if (highest / scale >= LONGEST_TICK) {
+    const mantissa = step > 0 ? Math.min(4, Math.max(0, Math.ceil(Math.log10(highest / step)))) : 2;
+    return ticks.map((one) => powerOfTen(one, mantissa));
+  }
   const digits = step > 0 ? Math.min(6, Math.max(0, Math.ceil(-Math.log10(step / scale) - 1e-9))) : 0;
   return ticks.map((one) => {
     const text = (one / scale).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-    return text.replace("-", "−") + (prefix > 0 ? `\u202f${BYTES[prefix]}B` : "");
+    return signed(text) + (prefix > 0 ? `\u202f${BYTES[prefix]}B` : "");
   });
 }
 
@@ -38,9 +52,13 @@ export function splitValue(value: number, unit: string | null): { text: string; 
     scaled /= 1000 ** prefix;
     name = name.replace(/^(B|bytes)/, `${BYTES[prefix]}B`);
   }
-  const digits = decimals(Math.abs(scaled));
+  const magnitude = Math.abs(scaled);
+  if (magnitude >= LARGEST_WRITTEN_OUT || (magnitude > 0 && magnitude < SMALLEST_WRITTEN_OUT)) {
+    return { text: powerOfTen(scaled, 2), unit: name };
+  }
+  const digits = decimals(magnitude);
   const text = scaled.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  return { text: text.replace("-", "−"), unit: name };
+  return { text: signed(text), unit: name };
 }
 
 export function formatValue(value: number, unit: string | null): string {

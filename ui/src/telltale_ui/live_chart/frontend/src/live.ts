@@ -7,7 +7,7 @@ import { Feed, Tooltip } from "./feed";
 import { LatencyWindow } from "./latency";
 import { type LiveSeries, Model, silenceLimit } from "./model";
 import { Panel } from "./panel";
-import type { Anomaly, Frame, SeriesInfo } from "./protocol";
+import type { Anomaly, Frame, SeriesInfo, Verdicts } from "./protocol";
 import { Shortcuts } from "./shortcuts";
 import { type ScreenState, StatusBar } from "./status";
 import { Tile } from "./tiles";
@@ -15,6 +15,7 @@ import { Tile } from "./tiles";
 export interface Settings extends Subscription {
   readonly gatewayPort: number;
   readonly gatewayUrl: string | null;
+  readonly verdicts: Verdicts;
 }
 
 /** What the page around the screen is told. */
@@ -79,6 +80,7 @@ export class LiveScreen {
     this.panelBox.append(...Array.from({ length: SKELETONS }, () => make("div", "skeleton")));
     const charts = make("div", "charts", this.empty, this.panelBox);
     this.empty.hidden = true;
+    this.feed.element.hidden = true;
     this.element = make(
       "div", "telltale", this.status.element, this.shortcuts.element, this.tileBox, make("div", "body", charts, this.feed.element),
       this.tooltip.element,
@@ -170,6 +172,7 @@ export class LiveScreen {
     this.link = link;
     // The session has ended: loading the page anew shows the sign-in page, which returns here.
     if (link === "signed-out") location.reload();
+    if (!this.wasSubscribed && link === "reconnecting") this.sayNotConnected();
     this.schedule();
   }
 
@@ -234,6 +237,7 @@ export class LiveScreen {
       this.tiles.delete(key);
     }
     if (this.wasSubscribed) for (const one of this.panelBox.querySelectorAll(".skeleton")) one.remove();
+    setHidden(this.feed.element, !this.wasSubscribed);
     const categories = [...new Set(this.model.series.map((one) => one.info.category))].sort();
     shown.forEach((series, place) => {
       const colour = colourOf(series.info.category, categories, this.colours);
@@ -270,9 +274,16 @@ export class LiveScreen {
     this.schedule();
   }
 
+  private sayNotConnected(): void {
+    const action = "It is tried again by itself. The charts appear as soon as it is there.";
+    this.empty.replaceChildren(make("b", "", "No live connection yet"), make("span", "", action));
+    setHidden(this.empty, false);
+  }
+
   private showEmpty(count: number): void {
+    if (!this.wasSubscribed) return;
     const filtered = this.settings.sources.length + this.settings.categories.length > 0;
-    const nothing = this.wasSubscribed && count === 0;
+    const nothing = count === 0;
     setHidden(this.empty, !(nothing || count > PANELS_SHOWN));
     const title = nothing
       ? filtered ? "Nothing matches this choice" : "No readings yet"
@@ -304,7 +315,7 @@ export class LiveScreen {
     for (const tile of this.tiles.values()) tile.update(now());
     if (this.anomaliesChanged) {
       this.anomaliesChanged = false;
-      this.feed.show(this.chosen.flatMap((one) => one.anomalies));
+      this.feed.show(this.chosen.flatMap((one) => one.anomalies), this.settings.verdicts);
     }
     this.showStatus();
     const measured = this.unpainted;

@@ -20,6 +20,13 @@ export interface Anomaly {
   readonly explanation: string;
 }
 
+/** By which a person's verdict finds its anomaly. */
+export const anomalyKey = (one: Anomaly): string =>
+  [one.source, one.category, Math.round(one.observedAt * 1e6), one.detector].join("\n");
+
+/** `confirmed` or `dismissed` by anomaly key. */
+export type Verdicts = Readonly<Record<string, string>>;
+
 export interface Reading {
   readonly series: SeriesInfo;
   readonly observedAt: number;

@@ -76,7 +76,7 @@ test("the same reading or anomaly twice counts once", () => {
 test("back-off grows, is jittered and bounded", () => {
   for (let attempt = 0; attempt < 20; attempt++) {
     assert.ok(backOff(attempt, () => 0) >= 200);
-    assert.ok(backOff(attempt, () => 1) <= 15_000);
+    assert.ok(backOff(attempt, () => 1) <= 8_000);
     assert.ok(backOff(attempt, () => 0) < backOff(attempt, () => 1));
   }
 });
@@ -87,5 +87,12 @@ test("numbers, bytes, axis labels and ages", () => {
   assert.equal(formatValue(2_500_000, "B/s"), "2.50\u202fMB/s");
   assert.deepEqual(formatTicks([4, 4.2, 4.4], "bar"), ["4.0", "4.2", "4.4"]);
   assert.deepEqual(formatTicks([0, 5e8, 1e9], "B"), ["0.0\u202fGB", "0.5\u202fGB", "1.0\u202fGB"]);
+  assert.deepEqual(formatTicks([1e16, 2e16], "kW"), ["1.0e16", "2.0e16"]);
   assert.deepEqual([0.44, 14.2, 600, 9000].map(formatAge), ["0.4 s", "14 s", "10 min", "3 h"]);
+});
+
+test("numbers too large or too small to write out get a power of ten, zero has no sign", () => {
+  assert.equal(formatValue(1.8446744e19, "kW"), "1.84e19\u202fkW");
+  assert.equal(formatValue(-1e-9, null), "−1.00e−9");
+  assert.equal(formatValue(-0, null), "0");
 });
