@@ -173,3 +173,13 @@ def test_a_changed_role_reaches_the_screens_of_the_person_by_itself(page: Page, 
     api.change_user(promoted["id"], {"role": "USER"})
     expect(page.get_by_role("button", name="Inject an anomaly")).to_be_visible(timeout=15_000)
     assert figure(page, "sockets") == "1", "following the account must not open sockets"
+
+
+def test_a_record_made_by_hand_is_observed_now(open_as: Callable[..., Page]) -> None:
+    page = open_as("User", "/records")
+    page.get_by_role("button", name="New record").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Value").fill("2.5")
+    dialog.get_by_label("Note").fill("by hand")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The record is stored.")).to_be_visible(timeout=15_000)

@@ -9,6 +9,7 @@ from telltale_ui.sessions import SESSION_COOKIE, AccessToken, User
 from telltale_ui.settings import current_settings
 
 _TOKEN = "access_token"  # noqa: S105 - a key of the session state, not a secret
+_SIGNED_IN = "was_signed_in"
 _FOLLOW_SECONDS = 5.0
 
 
@@ -47,11 +48,18 @@ def current_user() -> User | None:
     if not _session_id():
         return None
     try:
-        return _token().user
+        found = _token().user
     except ApiError as error:
         if error.status == 401:
             return None
         raise
+    st.session_state[_SIGNED_IN] = True
+    return found
+
+
+def was_signed_in() -> bool:
+    """Whether this screen showed pages before: who now meets the sign-in page did not ask for it."""
+    return _SIGNED_IN in st.session_state
 
 
 def forget_token() -> None:

@@ -10,6 +10,7 @@ from telltale_ui import feedback, login, tables, times
 from telltale_ui.api_client import ApiError
 
 _CHANGED_MEANWHILE = 412
+NOW, EARLIER = "Now", "At another time"
 
 
 def _carry_out(action: Callable[[], object], message: str) -> None:
@@ -47,8 +48,14 @@ def create_dialog(series: list[dict[str, Any]]) -> None:
             "category": st.text_input("Category", key="new_category", placeholder="temperature"),
             "unit": st.text_input("Unit", key="new_unit", placeholder="°C") or None,
         }
-    now = datetime.now(UTC).astimezone(zone).replace(tzinfo=None, microsecond=0)
-    at = st.datetime_input(f"Observed at ({zone.key})", now, key="new_at", step=60)
+    now = datetime.now(UTC)
+    at: datetime | None = now
+    # The picker knows whole minutes only, at which a series measured every second has a reading already.
+    when = st.segmented_control("Observed", [NOW, EARLIER], default=NOW, required=True, key="new_when")
+    if when == EARLIER:
+        local = now.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
+        picked_at = st.datetime_input(f"Observed at ({zone.key})", local, key="new_at", step=60)
+        at = picked_at.replace(tzinfo=zone) if picked_at else None
     value = st.number_input(f"Value ({one['unit'] or 'no unit'})", value=None, key="new_value", format="%g")
     note = st.text_input("Note", key="new_note")
     if st.button("Save", type="primary", icon=":material/check:", key="record_create_confirm"):
@@ -59,7 +66,7 @@ def create_dialog(series: list[dict[str, Any]]) -> None:
             "source": one["source"],
             "category": one["category"],
             "unit": one["unit"],
-            "observed_at": times.rfc3339(at.replace(tzinfo=zone)),
+            "observed_at": times.rfc3339(at),
             "value": value,
             "note": note or None,
         }

@@ -88,6 +88,11 @@ def render() -> None:
         st.space("medium")
         st.title("Sign in to Telltale")
         st.caption("Readings as they are right now, stored exactly once, watched for anomalies.")
+        if login.was_signed_in():
+            st.info(
+                "Your session has ended, or an administrator changed your account. Please sign in again.",
+                icon=":material/logout:",
+            )
         credentials = _offer_demo_accounts() if current_settings().demo_accounts else None
         existing, new = st.tabs(["Sign in", "Create an account"])
         with existing:
