@@ -48,10 +48,10 @@ selection = filter_bar(series, default_span="1 h")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     sort = st.selectbox("Order", list(SORTS), key="sort", bind="query-params", width=170)
     low = st.number_input(
-        "Lowest value", value=None, key="min_value", bind="query-params", width=150, placeholder="any"
+        "Lowest value", value=None, key="min_value", bind="query-params", width=150, placeholder="any", format="%g"
     )
     high = st.number_input(
-        "Highest value", value=None, key="max_value", bind="query-params", width=150, placeholder="any"
+        "Highest value", value=None, key="max_value", bind="query-params", width=150, placeholder="any", format="%g"
     )
     only_anomalous = st.toggle("Anomalies only", key="anomalous", bind="query-params")
 
