@@ -14,6 +14,7 @@ from telltale_shared.topology import (
     EVENTS_QUEUE,
     EXCHANGE,
     LIVE_STREAM,
+    UNLIMITED,
     readings_queue,
     store_readings,
     topology,
@@ -39,12 +40,14 @@ def test_a_store_queue_refuses_rather_than_loses(name: str) -> None:
     # 4.x gives up after 20 by itself.
     assert arguments["x-delivery-limit"] == DELIVERY_LIMIT > 20
     assert topology(store_max_length=7).queues[0].arguments["x-max-length"] == 7
+    assert arguments["x-max-length-bytes"]
 
 
 def test_the_dead_letters_end_in_a_queue_that_drops_nothing() -> None:
     (dead,) = [queue for queue in topology().queues if queue.name == DEAD_QUEUE]
     assert dead.bindings == ((DEAD_EXCHANGE, "#"),)
-    assert dead.arguments == {"x-queue-type": "quorum"}
+    # No length limit, and no number of deliveries after which 4.x would drop a message.
+    assert dead.arguments == {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED}
 
 
 def test_the_live_stream_is_bounded_by_age_and_bytes() -> None:

@@ -7,6 +7,7 @@ import asyncio
 import math
 import secrets
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ import stand_in_replies as replies
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -72,6 +73,7 @@ class StandIn:
         self.edits: list[dict[str, Any]] = []
         self.revisions: dict[str, int] = {}
         self.deleted: set[str] = set()
+        self.exports_left = 0
 
     # --- auth
 
@@ -177,6 +179,30 @@ class StandIn:
         ][:limit]
         items = [one for one in items if one["id"] not in self.deleted]
         return listing(items, 1_234_567 if chosen else 0, str(offset + limit) if chosen else None)
+
+    async def export(self, request: Request) -> Response:
+        user, asked = self._user(request), request.query_params
+        if user is None:
+            return problem(401, "Not authenticated")
+        if asked.get("min_value") == "0":
+            return problem(422, "Invalid request", "these are 3,000,000 records: choose a shorter range")
+
+        async def lines() -> AsyncIterator[bytes]:
+            yield f"{user['name']}\r\n{asked}\r\n".encode()
+            if asked.get("min_value") == "1":
+                raise OSError("the database went away")
+            for n in range(100):
+                yield b"%d\r\n" % n * 1_000
+            if asked.get("min_value") == "2":
+                try:
+                    await asyncio.sleep(60)
+                finally:
+                    self.exports_left += 1
+
+        if asked.get("min_value") == "3":
+            return JSONResponse({"left": self.exports_left})
+        headers = {"content-disposition": f'attachment; filename="records.{asked["format"]}"'}
+        return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
 
     async def create_record(self, request: Request) -> Response:
         body = await request.json()
@@ -372,6 +398,7 @@ def create_app() -> Starlette:
             Route(f"{api}/series", it.series),
             Route(f"{api}/records", it.records, methods=["GET"]),
             Route(f"{api}/records", it.create_record, methods=["POST"]),
+            Route(f"{api}/records/export", it.export),
             Route(f"{api}/records/{{id}}", it.record, methods=["GET", "PATCH", "DELETE"]),
             Route(f"{api}/analytics/summary", it.summary),
             Route(f"{api}/analytics/categories", it.categories),

@@ -135,6 +135,16 @@ def test_a_lost_connection_comes_back_without_losing_the_screen(open_as: Callabl
     assert int(figure(page, "sockets")) >= 2
 
 
+def test_the_records_on_screen_are_downloaded_as_a_file(open_as: Callable[..., Page]) -> None:
+    page = open_as("Viewer", "/records?source=press-3")
+    page.get_by_role("button", name="Export").click()
+    expect(page.get_by_text("match the filters on screen")).to_be_visible()
+    with page.context.expect_event("download") as started:
+        page.get_by_role("link", name="CSV").click()
+    assert started.value.suggested_filename == "records.csv"
+    assert "source=press-3" in Path(started.value.path()).read_text()
+
+
 def test_a_page_whose_service_was_away_comes_back_by_itself(
     open_as: Callable[..., Page], services: Any, ui: str
 ) -> None:

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.anyio
 NEEDS = {
     "GET /series": Role.VIEWER,
     "GET /records": Role.VIEWER,
+    "GET /records/export": Role.VIEWER,
     "POST /records": Role.USER,
     "GET /records/{record_id}": Role.VIEWER,
     "PATCH /records/{record_id}": Role.USER,

@@ -47,6 +47,11 @@ DELIVERY_LIMIT = 1_000
 """Redeliveries before the broker dead-letters a message. Explicit: 3.10 has no default, 4.x has 20."""
 
 
+UNLIMITED = 1_000_000_000
+STORE_BYTES = 10_000_000_000
+"""Bytes that a store queue holds before it refuses more: deliveries may be 8 readings or 1,000."""
+
+
 def readings_queue(partition: int) -> str:
     """Name of the queue that the writer of ``partition`` consumes."""
     return f"readings.store.{partition}"
@@ -63,6 +68,7 @@ def _quorum(max_length: int) -> dict[str, Argument]:
         "x-single-active-consumer": True,
         "x-overflow": "reject-publish",
         "x-max-length": max_length,
+        "x-max-length-bytes": STORE_BYTES,
         "x-delivery-limit": DELIVERY_LIMIT,
         "x-dead-letter-exchange": DEAD_EXCHANGE,
         "x-dead-letter-strategy": "at-least-once",
@@ -80,8 +86,8 @@ def topology(partitions: int = 1, *, store_max_length: int = 1_000_000) -> Topol
         Queue(readings_queue(n), _quorum(store_max_length), ((EXCHANGE, store_readings(n)),)) for n in range(partitions)
     )
     events = Queue(EVENTS_QUEUE, _quorum(100_000), ((EXCHANGE, STORE_EVENTS),))
-    # The last stop of a message: nothing dead-letters it further, and it may wait for as long as it takes.
-    dead = Queue(DEAD_QUEUE, {"x-queue-type": "quorum"}, ((DEAD_EXCHANGE, "#"),))
+    # The last stop of a message: nothing dead-letters it further; it may wait, and come again, as often as it takes.
+    dead = Queue(DEAD_QUEUE, {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED}, ((DEAD_EXCHANGE, "#"),))
     live = Queue(
         LIVE_STREAM,
         {

@@ -53,7 +53,12 @@ class Page:
         return cls(body.get("items", []), body.get("next_cursor"), body.get("total"), body.get("total_is_exact", True))
 
 
-def _error_of(response: httpx.Response) -> ApiError:
+def given(params: Params | None) -> dict[str, Any]:
+    """``params`` without those that are ``None`` or empty."""
+    return {name: value for name, value in (params or {}).items() if value not in (None, "", [], ())}
+
+
+def error_of(response: httpx.Response) -> ApiError:
     try:
         body = response.json()
     except ValueError:
@@ -106,18 +111,17 @@ class ApiClient:
         sent = {"accept": "application/json", **(headers or {})}
         if authorization:
             sent["authorization"] = authorization
-        query = {name: value for name, value in (params or {}).items() if value not in (None, "", [], ())}
         started = time.monotonic()
         status = "no answer"
         try:
-            response = self._http.request(method, url, params=query, json=body, headers=sent)
+            response = self._http.request(method, url, params=given(params), json=body, headers=sent)
             status = str(response.status_code)
         except httpx.HTTPError as error:
             raise ApiError("A service does not answer", "It may be starting, or be away for a moment.") from error
         finally:
             _SECONDS.labels(httpx.URL(url).netloc.decode(), method, status).observe(time.monotonic() - started)
         if response.is_error:
-            raise _error_of(response)
+            raise error_of(response)
         return response
 
     def start_session(self, email: str, password: str) -> Json:

@@ -1,4 +1,4 @@
-"""The few routes that the browser itself calls: the cookie, the stream token, health."""
+"""The few routes that the browser itself calls: the cookie, the stream token, files, health."""
 
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from telltale_ui.api_client import ApiClient, ApiError
+from telltale_ui.downloads import Downloads
 from telltale_ui.sessions import SESSION_COOKIE, Tickets
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -110,6 +111,7 @@ def create_routes(api: ApiClient, tickets: Tickets) -> list[Route]:
         Route("/session/start", _own_pages_only(sessions.start), methods=["POST"]),
         Route("/session/end", _own_pages_only(sessions.end), methods=["POST"]),
         Route("/stream-token", _own_pages_only(sessions.stream_token), methods=["POST"]),
+        Route("/export", Downloads(api).export),
         Route("/health/live", _live),
         Route("/health/ready", sessions.ready),
         Route("/metrics", _metrics),

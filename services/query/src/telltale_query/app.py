@@ -12,6 +12,8 @@ from telltale_query import __version__
 from telltale_query.analytics.endpoints import router as analytics
 from telltale_query.anomalies.endpoints import router as anomalies
 from telltale_query.dead_letters.endpoints import router as dead_letters
+from telltale_query.exports.endpoints import router as exports
+from telltale_query.exports.service import Exporter
 from telltale_query.ledger.endpoints import router as ledger
 from telltale_query.records.endpoints import router as records
 from telltale_query.series.endpoints import router as series
@@ -77,10 +79,12 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
     app.state.engine = engine
     app.state.verifier = verifier
+    app.state.exporter = Exporter(engine, settings.export_max_rows)
     app.state.status = StatusReporter(engine, inspector, topo)
     for failure in (DBAPIError, PoolTimeout, OSError):
         app.add_exception_handler(failure, _on_database_failure)
-    for router in (series, records, analytics, anomalies, ledger, dead_letters, system):
+    # exports before records: /records/export is no record's id.
+    for router in (series, exports, records, analytics, anomalies, ledger, dead_letters, system):
         app.include_router(router, prefix=API)
     return app
 

@@ -20,3 +20,5 @@ class Settings(BrokerSettings, VerifierSettings):
     """Connections to the database at most; requests beyond that wait for one."""
     statement_timeout: float = Field(15, gt=0, le=300)
     """Seconds after which the database ends a statement."""
+    export_max_rows: int = Field(2_000_000, ge=1, le=100_000_000)
+    """Records in one exported file at most."""

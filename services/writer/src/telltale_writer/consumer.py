@@ -14,14 +14,12 @@ from telltale_shared.store.records import InsertRaced
 from telltale_shared.system_events import now_us
 from telltale_writer.batcher import Batcher
 from telltale_writer.decode import DecodedDelivery
-from telltale_writer.ingest import Ingest
+from telltale_writer.ingest import ATTEMPT_SECONDS, Ingest
 from telltale_writer.metrics import BATCH_ROWS, BATCH_SECONDS, HELD, Rate
 
 log = structlog.get_logger("telltale.writer")
 
 BACKOFF_FIRST, BACKOFF_LAST = 0.1, 5.0
-ATTEMPT_SECONDS = 120.0
-"""After which an attempt to store counts as failed: the server ends a statement earlier, so its link is silent."""
 
 Decode = Callable[[Delivery], DecodedDelivery]
 

@@ -17,9 +17,8 @@ from telltale_shared.store.events import store_anomalies, store_heartbeats, stor
 from telltale_shared.store.ledger import report_producers
 from telltale_shared.system_events import now_us
 from telltale_shared.validation import Rejected, check_series, check_value, is_name
-from telltale_writer.consumer import ATTEMPT_SECONDS
 from telltale_writer.decode import NUMBER_MAX, PRODUCER_MAX
-from telltale_writer.ingest import DATA_ERRORS
+from telltale_writer.ingest import ATTEMPT_SECONDS, DATA_ERRORS
 
 log = structlog.get_logger("telltale.writer")
 

@@ -22,6 +22,8 @@ from telltale_writer.decode import DecodedDelivery
 
 log = structlog.get_logger("telltale.writer")
 
+ATTEMPT_SECONDS = 120.0
+"""After which an attempt to store counts as failed: the server ends a statement earlier, so its link is silent."""
 DATA_ERRORS = frozenset({1264, 1265, 1292, 1366, 1406, 1526, 1690})
 """MariaDB's refusals of a value itself (out of range, truncated, incorrect, too long, no partition): retrying the same
 rows cannot help, so the ones at fault are found and become dead letters."""

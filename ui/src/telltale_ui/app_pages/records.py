@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from telltale_ui import feedback, login, tables
+from telltale_ui import exports, feedback, login, tables
 from telltale_ui.api_client import Page
 from telltale_ui.filters import filter_bar
 from telltale_ui.paging import Pager
@@ -48,10 +48,10 @@ selection = filter_bar(series, default_span="1 h")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     sort = st.selectbox("Order", list(SORTS), key="sort", bind="query-params", width=170)
     low = st.number_input(
-        "Lowest value", value=None, key="min_value", bind="query-params", width=150, placeholder="any"
+        "Lowest value", value=None, key="min_value", bind="query-params", width=150, placeholder="any", format="%g"
     )
     high = st.number_input(
-        "Highest value", value=None, key="max_value", bind="query-params", width=150, placeholder="any"
+        "Highest value", value=None, key="max_value", bind="query-params", width=150, placeholder="any", format="%g"
     )
     only_anomalous = st.toggle("Anomalies only", key="anomalous", bind="query-params")
 
@@ -60,20 +60,24 @@ pager = Pager("records", selection.signature + repr(filters))
 table_key = f"records_table_{version}_{pager.cursor}"
 
 
-def fetch() -> Page:
-    """The page, but the one on screen while a row is selected: new readings must not move another under the mark."""
+def fetch() -> tuple[Page, dict[str, Any]]:
+    """The page, and what it was asked with.
+
+    It is the one on screen while a row is selected: new readings must not move another under the mark.
+    """
     place = (pager.signature, table_key)
     held = st.session_state.get("records_page")
     selected = st.session_state.get(table_key, {}).get("selection", {}).get("rows")
     if held and held[0] == place and selected:
-        shown: Page = held[1]
+        shown: tuple[Page, dict[str, Any]] = held[1]
         return shown
-    fetched = api.records({**selection.params(), **filters, "limit": pager.size, "cursor": pager.cursor})
-    st.session_state["records_page"] = (place, fetched)
-    return fetched
+    asked = {**selection.params(), **filters}
+    fetched = api.records({**asked, "limit": pager.size, "cursor": pager.cursor})
+    st.session_state["records_page"] = (place, (fetched, asked))
+    return fetched, asked
 
 
-page = fetch()
+page, asked = fetch()
 
 if not page.items:
     feedback.show_empty(
@@ -104,6 +108,7 @@ if page.items:
     pager.show(page, "records")
 
 with actions:
+    exports.popover(page, asked)
     if may_edit:
         if st.button("New record", icon=":material/add:", key="record_new"):
             create_dialog(series)

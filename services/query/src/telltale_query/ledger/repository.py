@@ -9,9 +9,11 @@ from telltale_query.ledger.schemas import Ledger, LedgerFigures, ProducerLedger
 PRODUCERS_SHOWN = 1_000
 
 # Settled are all numbers up to the watermark and those of ``deliveries`` above it. Of the numbers up to ``proven`` none
-# can still be on its way, so those that are not settled are missing. Signed, since differences may pass through zero.
+# can still be on its way, so those that are not settled are missing. What is settled without a gap reached the broker,
+# whether its producer has said so yet or not. Signed, since differences may pass through zero.
 _ACCOUNTS = """
-SELECT p.producer, p.service, p.closed, p.seen_at, p.stored, p.dead, p.repeated, p.dropped, p.redelivered, p.confirmed,
+SELECT p.producer, p.service, p.closed, p.seen_at, p.stored, p.dead, p.repeated, p.dropped, p.redelivered,
+  GREATEST(p.confirmed, p.watermark) AS confirmed,
   GREATEST(p.published, p.confirmed, p.watermark, COALESCE(above.last, 0)) AS published,
   GREATEST(0, CAST(p.proven AS SIGNED) - CAST(p.watermark AS SIGNED)) - COALESCE(above.proven, 0) AS missing
 FROM producers AS p

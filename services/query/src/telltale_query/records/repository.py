@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select, text, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, text, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.instants import outside
@@ -20,7 +20,7 @@ from telltale_shared.store.series import Series
 SERIES_READ_SINGLY = 20
 """Up to so many series are read each along its own key; more are filtered out of the list by time."""
 SERIES_AT_ONCE = 20
-"""Series in one statement when the list is sorted by series."""
+"""Series in one statement at most when the list is sorted by series."""
 
 Rows = Sequence[Row[*tuple[Any, ...]]]
 
@@ -156,7 +156,7 @@ def _along_key(
 async def _by_series(
     connection: AsyncConnection, selection: Selection, sort: RecordSort, after: Position | None, limit: int
 ) -> Rows:
-    """Series after series, a few in each statement, until the page is full."""
+    """Series after series until the page is full: one is often enough, so more only come into the next statements."""
 
     def names(one: Series) -> tuple[str, str]:
         return (one.source, one.category) if sort.column == "source" else (one.category, one.source)
@@ -165,18 +165,20 @@ async def _by_series(
     rank = {one.id: n for n, one in enumerate(ordered)}
     begin = 0 if after is None else rank.get(after.series_id, 0)
     found: list[Row[*tuple[Any, ...]]] = []
+    at_once = 1
     while begin < len(ordered) and len(found) < limit:
-        chunk = ordered[begin : begin + SERIES_AT_ONCE]
+        chunk = ordered[begin : begin + at_once]
         parts = []
         for one in chunk:
             resumed = after if after is not None and one.id == after.series_id else None
             parts.append(_along_key(selection, one.id, sort, resumed, limit - len(found)))
-        rows = list((await connection.execute(union_all(*parts))).all())
-        rows.sort(key=lambda row: row.observed_at, reverse=sort.descending)
-        rows.sort(key=lambda row: rank[row.series_id])
-        found.extend(rows)
-        begin += SERIES_AT_ONCE
-    return found[:limit]
+        merged = union_all(*parts).subquery()
+        place = case({one.id: rank[one.id] for one in chunk}, value=merged.c.series_id)
+        whole = select(merged).order_by(place, _directed(merged.c.observed_at, sort)).limit(limit - len(found))
+        found.extend(await connection.execute(whole))
+        begin += at_once
+        at_once = min(2 * at_once, SERIES_AT_ONCE)
+    return found
 
 
 async def _complete(connection: AsyncConnection, rows: Rows, chosen: Iterable[Series]) -> list[Record]:

@@ -60,10 +60,14 @@ class RecordSort(StrEnum):
         return self.value.startswith("-")
 
 
-class RecordQuery(ReadingQuery, PageQuery):
-    """Which records, in which order, and which page of them."""
+class SortedQuery(ReadingQuery):
+    """Which records, in which order: what the list and the export of records share."""
 
     sort: RecordSort = RecordSort.NEWEST
+
+
+class RecordQuery(SortedQuery, PageQuery):
+    """Which records, in which order, and which page of them."""
 
 
 @dataclass(frozen=True, slots=True)

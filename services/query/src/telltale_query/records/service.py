@@ -8,7 +8,7 @@ from telltale_query.aggregates import aggregate_by_series
 from telltale_query.instants import outside
 from telltale_query.paging import Total, bad_cursor, decode_cursor
 from telltale_query.records.repository import Position, Revision, count_up_to, read_page, read_record
-from telltale_query.records.schemas import NewRecord, Record, RecordChange, RecordKey, RecordQuery, key_of
+from telltale_query.records.schemas import NewRecord, Record, RecordChange, RecordKey, RecordQuery, SortedQuery, key_of
 from telltale_query.selection import Selection, select_readings
 from telltale_shared.database import in_transaction
 from telltale_shared.errors import Conflict, FieldError, InvalidRequest, NotFound, PreconditionFailed
@@ -34,15 +34,25 @@ async def list_records(connection: AsyncConnection, query: RecordQuery) -> tuple
     after = decode_cursor(query.cursor, Position)
     if after is not None and after.sort != query.sort:
         raise bad_cursor()
+    selection = await select_records(connection, query)
+    found = await read_page(connection, selection, query.sort, after=after, limit=query.limit + 1)
+    return found, await count_records(connection, selection, COUNTED_SINGLY)
+
+
+async def select_records(connection: AsyncConnection, query: SortedQuery) -> Selection:
+    """The records that ``query`` asks for, once it is sure that they can be read in its order.
+
+    Raises:
+        InvalidRequest: a bad range, or too many records to sort by value.
+    """
     selection = await select_readings(connection, query)
     if query.sort.column == "value" and not selection.anomalous:
         await _refuse_unbounded_sort(connection, selection)
-    found = await read_page(connection, selection, query.sort, after=after, limit=query.limit + 1)
-    return found, await _count(connection, selection)
+    return selection
 
 
-def position_of(query: RecordQuery, record: Record) -> Position:
-    """What the cursor after ``record`` holds."""
+def position_of(query: SortedQuery, record: Record) -> Position:
+    """Where the list ``query`` goes on after ``record``."""
     series_id, observed_at = _existing_key(record.id)
     return Position(query.sort, series_id, observed_at, record.value)
 
@@ -58,13 +68,14 @@ async def _refuse_unbounded_sort(connection: AsyncConnection, selection: Selecti
         raise InvalidRequest(f"sort {message}", errors=[FieldError(field="sort", message=message)])
 
 
-async def _count(connection: AsyncConnection, selection: Selection) -> Total:
+async def count_records(connection: AsyncConnection, selection: Selection, singly: int) -> Total:
+    """How many records there are: exactly where rollups know, else one by one up to ``singly``."""
     if not selection.series:
         return Total(0)
     if selection.whole_buckets_count:
         return Total(await _counted_by_rollups(connection, selection))
-    counted = await count_up_to(connection, selection, COUNTED_SINGLY + 1)
-    return Total(min(counted, COUNTED_SINGLY), exact=counted <= COUNTED_SINGLY)
+    counted = await count_up_to(connection, selection, singly + 1)
+    return Total(min(counted, singly), exact=counted <= singly)
 
 
 async def _counted_by_rollups(connection: AsyncConnection, selection: Selection) -> int:
