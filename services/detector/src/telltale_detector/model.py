@@ -10,7 +10,7 @@ day has been seen. Each has a robust spread of its errors; the one with the smal
 * **shift**: how far the fast level lies from the slow one, which finds level shifts smaller than single readings vary.
 
 Both thresholds follow the learned tail of the series, so that one that jumps by nature is not news. Besides: *flatline*
-and *out of range*. One event gives one alarm. Beside them `records` says of every reading how new it is.
+and *out of range*. One event gives one alarm. Beside them `novelty` says of every reading how new it is.
 
 Readings of one series are taken in the order in which they arrive, all series side by side in numpy; the result does
 not depend on how the readings are cut into batches.
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from telltale_detector import events, learning, records, season
+from telltale_detector import events, learning, novelty, season
 from telltale_detector.explain import Anomaly
 from telltale_detector.judging import Judgement, judge, judge_shift
 from telltale_detector.state import FAST, JUMP, SEASON, SHIFT, SLOW, Columns, Floats, Integers, Mask, Table
@@ -112,8 +112,8 @@ class Model:
         judged = judge(c, t, v, prediction, tuning)
         scores.score[places] = judged.score
         scores.expected_low[places], scores.expected_high[places] = judged.low, judged.high
-        believed = records.believed(c, v, tuning)
-        scores.novelty[places] = records.novelty(c, believed, daily, tuning)
+        believed = novelty.believed(c, v, tuning)
+        scores.novelty[places] = novelty.measure(c, believed, daily, tuning)
         _follow_run(c, v, judged)
         stays = c.run >= tuning.hold
         stuck = learning.stand_still(c, t, v, tuning)

@@ -23,7 +23,7 @@ def believed(c: Columns, v: Floats, tuning: Tuning) -> Floats:
     return np.clip(v, floor - margin, ceiling + margin)
 
 
-def novelty(c: Columns, v: Floats, daily: Floats, tuning: Tuning) -> Floats:
+def measure(c: Columns, v: Floats, daily: Floats, tuning: Tuning) -> Floats:
     """Takes in ``v`` and says how new it is.
 
     Args:
