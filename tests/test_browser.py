@@ -128,7 +128,7 @@ def test_every_page_opens_on_real_services(
     expect(page.get_by_text(re.compile(sign, re.IGNORECASE)).first).to_be_visible(timeout=30_000)
     page.wait_for_load_state("networkidle")
     page.screenshot(path=PICTURES / f"{path}.png", full_page=True)
-    assert page.get_by_text("Traceback").count() == 0
+    assert page.get_by_test_id("stException").count() == 0
     assert page.get_by_test_id("stAlertContentError").count() == 0
 
 

@@ -55,5 +55,8 @@ def configure_logs(service: str, level: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     # These libraries narrate at INFO what the supervisor and the access log already say.
-    for noisy in ("aio_pika", "aiormq", "httpx", "httpcore", "uvicorn.access"):
+    for noisy in ("httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # A lost connection is reported once, by the link that repairs it, and not with the client library's tracebacks.
+    for noisy in ("aio_pika", "aiormq"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
