@@ -13,8 +13,6 @@ from telltale_ui.api_client import ApiClient
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
-pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium, which only the browser tests use")
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
