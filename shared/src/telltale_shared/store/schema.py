@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import BIGINT, DATETIME, INTEGER
 
-SCHEMA_VERSION = "2026_11_23_pipeline"
+SCHEMA_VERSION = "2026_11_24_jobs"
 """The migration that this code was written for."""
 
 metadata = MetaData()
@@ -74,6 +74,31 @@ def _rollup(name: str) -> Table:
 rollups_minute = _rollup("rollups_minute")
 rollups_hour = _rollup("rollups_hour")
 rollups_day = _rollup("rollups_day")
+
+
+def _sketches(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("series_id", UNSIGNED, nullable=False),
+        Column("bucket", DATETIME(), nullable=False),
+        Column("bins", LargeBinary, nullable=False),
+        PrimaryKeyConstraint("series_id", "bucket"),
+    )
+
+
+# ``bins``: see telltale_shared.store.sketches.
+sketches_minute = _sketches("sketches_minute")
+sketches_hour = _sketches("sketches_hour")
+sketches_day = _sketches("sketches_day")
+
+horizons = Table(
+    "horizons",
+    metadata,
+    Column("table_name", String(64), primary_key=True),
+    # Rows from then on are whole; of what is older, retention has dropped some, and only rollups answer.
+    Column("rows_from", DATETIME(), nullable=False),
+)
 
 producers = Table(
     "producers",
@@ -210,4 +235,130 @@ audit_log = Table(
     Column("after", JSON),
     Column("outcome", String(16), nullable=False),
     Column("request_id", String(64)),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    # ``import``, ``import_undo``, ``export``, ``record_deletion`` …
+    Column("kind", String(32), nullable=False),
+    # ``queued``, ``running``, ``done``, ``failed`` or ``cancelled``.
+    Column("state", String(16), nullable=False),
+    Column("phase", String(32)),
+    Column("parameters", JSON, nullable=False),
+    Column("result", JSON),
+    # Why it failed, as a person can act on it.
+    Column("problem", String(1000)),
+    Column("rows_done", BIG, nullable=False),
+    Column("rows_total", BIG),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("attempts", UNSIGNED, nullable=False),
+    # Whoever holds the lease works on it; when the lease runs out, another goes on.
+    Column("lease_owner", String(128)),
+    Column("lease_until", INSTANT),
+    Column("created_by", String(64), nullable=False),
+    Column("created_by_name", String(100), nullable=False),
+    Column("request_id", String(64)),
+    Column("created_at", INSTANT, nullable=False),
+    Column("started_at", INSTANT),
+    Column("updated_at", INSTANT, nullable=False),
+    Column("finished_at", INSTANT),
+)
+
+job_files = Table(
+    "job_files",
+    metadata,
+    Column("job_id", BIG, nullable=False),
+    Column("piece", UNSIGNED, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("job_id", "piece"),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", UNSIGNED, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("job_id", BIG, nullable=False),
+    Column("undo_job_id", BIG),
+    Column("file_name", String(255), nullable=False),
+    Column("file_bytes", BIG, nullable=False),
+    Column("sha256", LargeBinary(32)),
+    Column("options", JSON, nullable=False),
+    Column("rows_read", BIG, nullable=False),
+    Column("rows_good", BIG, nullable=False),
+    Column("rows_bad", BIG, nullable=False),
+    # Of the good ones: new records, records that were there with this value, those that were there with another value
+    # and kept it, and those that took the new one.
+    Column("rows_stored", BIG, nullable=False),
+    Column("rows_repeated", BIG, nullable=False),
+    Column("rows_kept", BIG, nullable=False),
+    Column("rows_replaced", BIG, nullable=False),
+    # By undo: stored ones that were removed, replaced ones that got their old value back, those left since somebody
+    # had edited them.
+    Column("rows_undone", BIG, nullable=False),
+    Column("rows_restored", BIG, nullable=False),
+    Column("rows_left", BIG, nullable=False),
+    Column("created_by", String(64), nullable=False),
+    Column("created_by_name", String(100), nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Column("apply_began_at", INSTANT),
+    Column("finished_at", INSTANT),
+    Column("undone_by_name", String(100)),
+    Column("undone_at", INSTANT),
+)
+
+import_chunks = Table(
+    "import_chunks",
+    metadata,
+    Column("import_id", UNSIGNED, nullable=False),
+    Column("run", UNSIGNED, nullable=False),
+    Column("chunk", UNSIGNED, nullable=False),
+    Column("row_count", UNSIGNED, nullable=False),
+    Column("applied", Boolean, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("import_id", "run", "chunk"),
+)
+
+import_series = Table(
+    "import_series",
+    metadata,
+    Column("import_id", UNSIGNED, nullable=False),
+    Column("position", UNSIGNED, nullable=False),
+    Column("series_id", UNSIGNED),
+    Column("source", String(100), nullable=False),
+    Column("category", String(100), nullable=False),
+    Column("unit", String(32)),
+    Column("first_at", INSTANT, nullable=False),
+    Column("last_at", INSTANT, nullable=False),
+    Column("row_count", BIG, nullable=False),
+    PrimaryKeyConstraint("import_id", "position"),
+)
+
+import_errors = Table(
+    "import_errors",
+    metadata,
+    Column("import_id", UNSIGNED, nullable=False),
+    Column("number", UNSIGNED, nullable=False),
+    Column("line", BIG, nullable=False),
+    Column("column_name", String(100)),
+    Column("value", String(200)),
+    Column("reason", String(500), nullable=False),
+    PrimaryKeyConstraint("import_id", "number"),
+)
+
+import_replacements = Table(
+    "import_replacements",
+    metadata,
+    Column("import_id", UNSIGNED, nullable=False),
+    Column("series_id", UNSIGNED, nullable=False),
+    Column("observed_at", INSTANT, nullable=False),
+    # As they were before.
+    Column("value", Double, nullable=False),
+    Column("note", String(500)),
+    Column("record_import_id", UNSIGNED),
+    # Of the record once it was replaced: a higher one says that somebody edited it since.
+    Column("revision", UNSIGNED, nullable=False),
+    PrimaryKeyConstraint("import_id", "series_id", "observed_at"),
 )
