@@ -21,6 +21,7 @@ PORTS = {
     "generator": 8003,
     "writer": 8004,
     "detector": 8005,
+    "jobs": 8007,
     "generator-host": 8013,
     "ui": 8501,
     "mariadb": 13306,

@@ -80,6 +80,17 @@ SERVICES = (
             "QUERY_DATABASE_URL": "mariadb+asyncmy://telltale_query@127.0.0.1:{mariadb}/telltale",
         },
     ),
+    # Imports, exports and whatever else takes long: beside query, so that no request waits for it.
+    Process(
+        "jobs",
+        "telltale_query.jobs",
+        "services/query",
+        {
+            "QUERY_JOBS_PORT": "{jobs}",
+            "QUERY_DATABASE_URL": "mariadb+asyncmy://telltale_query@127.0.0.1:{mariadb}/telltale",
+        },
+        secrets="query",
+    ),
     Process("gateway", "telltale_gateway", "services/gateway", {"GATEWAY_PORT": "{gateway}"}),
     Process(
         "detector",

@@ -23,6 +23,9 @@ NEEDS = {
     "PATCH /anomalies/{anomaly_id}": Role.USER,
     "GET /ledger": Role.VIEWER,
     "GET /dead-letters": Role.ADMIN,
+    "GET /jobs": Role.VIEWER,
+    "GET /jobs/{job_id}": Role.VIEWER,
+    "POST /jobs/{job_id}/cancel": Role.VIEWER,
     "GET /status": Role.VIEWER,
     "GET /logs": Role.ADMIN,
     "GET /audit": Role.ADMIN,
@@ -40,7 +43,7 @@ async def test_every_operation_asks_for_its_role(api: Api) -> None:
     assert operations == NEEDS.keys()
     for operation, needed in NEEDS.items():
         method, path = operation.split()
-        path = path.format(record_id="1-1", anomaly_id="1") if "{" in path else path
+        path = path.format(record_id="1-1", anomaly_id="1", job_id="1") if "{" in path else path
         anonymous = await api.http.request(method, f"/api/v1{path}")
         assert anonymous.status_code == 401, operation
         assert anonymous.headers["content-type"] == "application/problem+json"

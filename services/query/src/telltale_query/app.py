@@ -14,6 +14,7 @@ from telltale_query.anomalies.endpoints import router as anomalies
 from telltale_query.dead_letters.endpoints import router as dead_letters
 from telltale_query.exports.endpoints import router as exports
 from telltale_query.exports.service import Exporter
+from telltale_query.jobs.endpoints import router as jobs
 from telltale_query.ledger.endpoints import router as ledger
 from telltale_query.records.endpoints import router as records
 from telltale_query.series.endpoints import router as series
@@ -84,7 +85,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     for failure in (DBAPIError, PoolTimeout, OSError):
         app.add_exception_handler(failure, _on_database_failure)
     # exports before records: /records/export is no record's id.
-    for router in (series, exports, records, analytics, anomalies, ledger, dead_letters, system):
+    for router in (series, exports, records, analytics, anomalies, ledger, dead_letters, jobs, system):
         app.include_router(router, prefix=API)
     return app
 

@@ -12,6 +12,8 @@ class Settings(BrokerSettings, VerifierSettings):
     model_config = SettingsConfigDict(env_prefix="QUERY_")
 
     port: int = Field(8000, ge=1, le=65_535)
+    jobs_port: int = Field(8007, ge=1, le=65_535)
+    """Of the process that works on jobs."""
     database_url: str = Field(
         "mariadb+asyncmy://telltale_query@127.0.0.1:3306/telltale", pattern=r"^mariadb\+asyncmy://"
     )
@@ -22,3 +24,7 @@ class Settings(BrokerSettings, VerifierSettings):
     """Seconds after which the database ends a statement."""
     export_max_rows: int = Field(2_000_000, ge=1, le=100_000_000)
     """Records in one exported file at most."""
+    job_file_hours: int = Field(24, ge=1, le=8_760)
+    """Hours after which the file of a job that has ended is forgotten."""
+    job_days: int = Field(30, ge=1, le=3_650)
+    """Days after which a job that has ended is forgotten itself."""

@@ -252,6 +252,8 @@ jobs = Table(
     Column("problem", String(1000)),
     Column("rows_done", BIG, nullable=False),
     Column("rows_total", BIG),
+    # Rows a second: lately while it runs, altogether once it is done.
+    Column("rate", Double),
     Column("cancel_requested", Boolean, nullable=False),
     Column("attempts", UNSIGNED, nullable=False),
     # Whoever holds the lease works on it; when the lease runs out, another goes on.
