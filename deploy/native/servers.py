@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from layout import ROOT, Layout, StackError
@@ -74,8 +74,14 @@ def create_database_folder(layout: Layout) -> None:
     partial.rename(data)
 
 
-def mariadb_program(layout: Layout) -> Program:
-    """The private MariaDB."""
+def buffer_pool(settings: Mapping[str, str]) -> str:
+    """Memory for the database's pages: as chosen, or a quarter of the machine's."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return settings.get("MARIADB_BUFFER_POOL", f"{memory // 4 // 2**20}M")
+
+
+def mariadb_program(layout: Layout, settings: Mapping[str, str]) -> Program:
+    """The private MariaDB, with what `settings` says about it."""
     command = [
         _which("mariadbd"),
         f"--defaults-file={ROOT / 'deploy' / 'mariadb' / 'telltale.cnf'}",
@@ -84,6 +90,7 @@ def mariadb_program(layout: Layout) -> Program:
         f"--pid-file={layout.mariadb / 'mariadbd.pid'}",
         f"--port={layout.port('mariadb')}",
         "--bind-address=127.0.0.1",
+        f"--innodb-buffer-pool-size={buffer_pool(settings)}",
     ]
     if os.getuid() == 0:
         command.append("--user=root")
@@ -220,9 +227,9 @@ def write_test_description(layout: Layout) -> None:
 # --- both ------------------------------------------------------------------------------------------------------------
 
 
-def programs(layout: Layout) -> list[Program]:
-    """What supervisord runs for the two servers."""
-    return [epmd_program(layout), mariadb_program(layout), rabbitmq_program(layout)]
+def programs(layout: Layout, settings: Mapping[str, str]) -> list[Program]:
+    """What supervisord runs for the two servers, with what the user chose."""
+    return [epmd_program(layout), mariadb_program(layout, settings), rabbitmq_program(layout)]
 
 
 def prepare(layout: Layout) -> None:

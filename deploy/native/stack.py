@@ -161,7 +161,7 @@ def up(layout: Layout, options: argparse.Namespace) -> int:
         supervisor.end_orphans()
     _check_ports(layout, supervisor, PORTS)
     with timing.step("private MariaDB and RabbitMQ"):
-        _start_servers(layout, supervisor, _service_programs(layout, user))
+        _start_servers(layout, supervisor, user, _service_programs(layout, user))
     with timing.step("database accounts and migrations"):
         servers.apply_accounts(layout)
         _migrate(layout, user)
@@ -173,9 +173,9 @@ def up(layout: Layout, options: argparse.Namespace) -> int:
     return 0
 
 
-def _start_servers(layout: Layout, supervisor: Supervisor, services: list[Program]) -> None:
+def _start_servers(layout: Layout, supervisor: Supervisor, user: Mapping[str, str], services: list[Program]) -> None:
     servers.prepare(layout)
-    supervisor.ensure([*servers.programs(layout), *services])
+    supervisor.ensure([*servers.programs(layout, user), *services])
     supervisor.start(servers.SERVERS)
     servers.wait_until_ready(layout, supervisor)
 
@@ -204,14 +204,14 @@ def addresses(layout: Layout, options: argparse.Namespace) -> int:
     return 0
 
 
-def servers_up(layout: Layout, _options: argparse.Namespace) -> int:
+def servers_up(layout: Layout, options: argparse.Namespace) -> int:
     """Start the two servers alone, with a database account that may do everything: for tests."""
     layout.create()
     _make_secrets(layout, {})
     supervisor = _supervisor(layout)
     if not supervisor.is_running():
         _check_ports(layout, supervisor, [*servers.SERVERS, "rabbitmq-distribution"])
-        _start_servers(layout, supervisor, [])
+        _start_servers(layout, supervisor, user_settings(options.env_file), [])
     servers.write_test_description(layout)
     return 0
 
