@@ -76,6 +76,10 @@ bench-ingest: development ## queue to committed, beside the database client's LO
 bench-detection: development ## what the detector finds, misses and costs; on NAB where ../shared has it
 	$(venv)/python tests/benchmarks/detection.py
 
+.PHONY: bench-analytics
+bench-analytics: development ## analytics over RECORDS=10000000 records, beside raw rows and DuckDB
+	$(venv)/python tests/benchmarks/analytics.py --records $(or $(RECORDS),10000000) $(ARGUMENTS)
+
 .PHONY: constraints
 constraints: ## resolve all dependencies into constraints.txt (UPGRADE=--upgrade: to the newest)
 	@$(venv)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \

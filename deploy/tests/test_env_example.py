@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from telltale_shared.settings import ServiceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_OF_A_SERVICE = {"MARIADB_IMAGE", "MARIADB_ROOT_PASSWORD", "PYTHON_IMAGE", "RABBITMQ_IMAGE"}
+NOT_OF_A_SERVICE = {"MARIADB_BUFFER_POOL", "MARIADB_IMAGE", "MARIADB_ROOT_PASSWORD", "PYTHON_IMAGE", "RABBITMQ_IMAGE"}
 OTHER_DEFAULT_HERE = {"DEMO_ACCOUNTS"}  # off in the code, on for whoever just wants to look
 
 
