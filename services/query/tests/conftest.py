@@ -116,6 +116,16 @@ class Api:
             if cursor is None:
                 return items
 
+    async def pages_back(self, path: str, params: dict[str, Any], cursor: str) -> list[Any]:
+        """All items of a list before ``cursor``, page by page, in the order of the list."""
+        items: list[Any] = []
+        previous: str | None = cursor
+        while previous is not None:
+            page = await self.get(path, {**params, "cursor": previous})
+            items = page["items"] + items
+            previous = page["previous_cursor"]
+        return items
+
     async def store(self, readings: Iterable[tuple[str, str, datetime, float]]) -> dict[tuple[str, str], Series]:
         """Store readings (source, category, naive UTC, value) as the writer does."""
         rows = list(readings)

@@ -142,7 +142,13 @@ async def test_nothing_stored_is_nothing_wrong(api: Api) -> None:
     assert (await api.get("/analytics/summary"))["count"] == 0
     assert await api.get("/analytics/categories") == {"items": []}
     assert (await api.get("/analytics/timeseries"))["series"] == []
-    assert await api.get("/records") == {"items": [], "next_cursor": None, "total": 0, "total_is_exact": True}
+    assert await api.get("/records") == {
+        "items": [],
+        "next_cursor": None,
+        "previous_cursor": None,
+        "total": 0,
+        "total_is_exact": True,
+    }
     assert (await api.get("/series", {"source": "nobody"}))["items"] == []
 
 

@@ -21,7 +21,7 @@ class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=PAGE_LIMIT, description="Items on a page.")
-    cursor: str | None = Field(None, max_length=1_000, description="`next_cursor` of the page before.")
+    cursor: str | None = Field(None, max_length=1_000, description="`next_cursor` or `previous_cursor` of a page.")
 
 
 class SeriesQuery(BaseModel):

@@ -1,4 +1,4 @@
-"""Keyset paging: a cursor names the last item of a page, so that changes elsewhere do not shift the next."""
+"""Keyset paging both ways: a cursor names an item at the edge of a page, so that changes elsewhere shift nothing."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, Select, and_, or_
 
 from telltale_shared.errors import FieldError, InvalidRequest
 
@@ -29,30 +29,116 @@ class Total:
     exact: bool = True
 
 
+class Cursor(msgspec.Struct, Generic[Key], frozen=True, array_like=True):
+    """A place between two items of a list, and which way to read on from it."""
+
+    back: bool
+    key: Key
+
+
+@dataclass(frozen=True)
+class Window(Generic[Key]):
+    """Which part of a list is asked for: the items that follow a place in it, or those right before it.
+
+    Whoever reads it back to front gives the items in the order of reading; :meth:`Page.cut` turns them round.
+    """
+
+    limit: int
+    """Items on a page."""
+    key: Key | None = None
+    """The place; the beginning of the list where None."""
+    back: bool = False
+
+    @classmethod
+    def of(cls, limit: int, cursor: str | None, kind: type[Key]) -> "Window[Key]":
+        """The window that a request asks for.
+
+        Args:
+            limit: items on a page.
+            cursor: as a page gave it; None asks for the first page.
+            kind: what this list's cursors hold.
+
+        Raises:
+            InvalidRequest: not a cursor of this list.
+        """
+        if cursor is None:
+            return cls(limit)
+        decoded = decode_cursor(cursor, Cursor[kind])  # type: ignore[valid-type]  # a class that is known at run time
+        return cls(limit, decoded.key, decoded.back)
+
+    @property
+    def fetch(self) -> int:
+        """Items to read: one more than a page holds tells that another page follows."""
+        return self.limit + 1
+
+    def narrow(
+        self,
+        statement: Select[Any],
+        order: Sequence[ColumnElement[Any]],
+        place: Callable[[Key], Sequence[object]],
+        *,
+        descending: bool,
+    ) -> Select[Any]:
+        """``statement`` for this window only.
+
+        Args:
+            statement: selects the whole list.
+            order: the columns that the list is sorted by, the last of them unique.
+            place: their values in the key of a cursor.
+            descending: whether the list begins with the largest.
+        """
+        descending ^= self.back
+        ordered = statement.order_by(*(column.desc() if descending else column.asc() for column in order))
+        if self.key is not None:
+            ordered = ordered.where(beyond(order, place(self.key), descending=descending))
+        return ordered.limit(self.fetch)
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
     """One page of a list."""
 
     items: list[Item]
     next_cursor: str | None
-    """Ask with it for the next page; null on the last one."""
+    """Ask with it for the page that follows; null on the last one."""
+    previous_cursor: str | None
+    """Ask with it for the page before; null on the first one."""
     total: int
     """Items on all pages; at least so many when ``total_is_exact`` is false."""
     total_is_exact: bool
 
     @classmethod
-    def cut(cls, fetched: list[Item], limit: int, total: Total, key_of: Callable[[Item], object]) -> "Page[Item]":
-        """The page in ``fetched``, which holds one item more than ``limit`` when another page follows.
+    def cut(
+        cls,
+        fetched: Sequence[Item],
+        window: Window[Key],
+        total: Total,
+        key_of: Callable[[Item], Key],
+        *,
+        searched_to: Key | None = None,
+    ) -> "Page[Item]":
+        """The page in ``fetched``, which holds one item more than a page when another page follows.
 
         Args:
-            fetched: the items in the order of the list.
-            limit: items on a page.
+            fetched: the items in the order of reading.
+            window: what was asked for.
             total: of the whole list.
-            key_of: what the cursor must hold for the next page to begin after this item.
+            key_of: the place of an item in the list.
+            searched_to: where a search was broken off before it had filled the page; it goes on there.
         """
-        items = fetched[:limit]
-        more = encode_cursor(key_of(items[-1])) if len(fetched) > limit else None
-        return cls(items, more, total.count, total.exact)
+        more = len(fetched) > window.limit
+        items = list(fetched[: window.limit])
+        # Where the reading goes on, and where it came from. With nothing in between, that is one place.
+        ahead = searched_to if not more else key_of(items[-1])
+        behind = None if window.key is None else key_of(items[0]) if items else window.key
+        if window.back:
+            items.reverse()
+            ahead, behind = behind, ahead
+        return cls(items, _cursor(ahead, back=False), _cursor(behind, back=True), total.count, total.exact)
+
+
+def _cursor(key: object | None, *, back: bool) -> str | None:
+    return None if key is None else encode_cursor(Cursor(back, key))
 
 
 def encode_cursor(key: object) -> str:
@@ -60,14 +146,12 @@ def encode_cursor(key: object) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str | None, kind: type[Key]) -> Key | None:
-    """The key in ``cursor``, or None for the first page.
+def decode_cursor(cursor: str, kind: type[Key]) -> Key:
+    """The key in ``cursor``.
 
     Raises:
         InvalidRequest: not a cursor of this list.
     """
-    if cursor is None:
-        return None
     try:
         body = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
         return msgspec.json.decode(body, type=kind)

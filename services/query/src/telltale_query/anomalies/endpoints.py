@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from telltale_query.anomalies.repository import Place, list_anomalies, read_anomaly
 from telltale_query.anomalies.schemas import Anomaly, AnomalyQuery, Judgement
 from telltale_query.connections import Engine, Reading
-from telltale_query.paging import Page, bad_cursor, decode_cursor
+from telltale_query.paging import Page, Window, bad_cursor
 from telltale_query.principals import actor_of
 from telltale_query.replies import reply
 from telltale_shared.database import in_transaction
@@ -24,15 +24,15 @@ LARGEST_ID = 2**63 - 1
 @router.get("/anomalies", summary="What detectors hold to be unusual", response_model=Page[Anomaly])
 async def get_anomalies(_: Viewer, connection: Reading, query: Annotated[AnomalyQuery, Query()]) -> Response:
     """Newest first, unless another order is asked for."""
-    after = decode_cursor(query.cursor, Place)
-    if after is not None and after.sort != query.sort:
+    window = Window.of(query.limit, query.cursor, Place)
+    if window.key is not None and window.key.sort != query.sort:
         raise bad_cursor()
-    found, total = await list_anomalies(connection, query, after=after, limit=query.limit + 1)
+    found, total = await list_anomalies(connection, query, window)
 
     def place(one: Anomaly) -> Place:
         return Place(query.sort, one.observed_at.replace(tzinfo=None), one.score, int(one.id))
 
-    return reply(Page.cut(found, query.limit, total, place))
+    return reply(Page.cut(found, window, total, place))
 
 
 @router.patch(

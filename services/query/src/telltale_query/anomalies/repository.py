@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.anomalies.schemas import Anomaly, AnomalyQuery, AnomalySort, VerdictFilter
 from telltale_query.instants import outside, outside_or_none
-from telltale_query.paging import RowId, Total, beyond
+from telltale_query.paging import RowId, Total, Window
 from telltale_query.records.schemas import id_of
 from telltale_query.selection import Range
 from telltale_shared.store.schema import anomalies, series
@@ -20,7 +20,7 @@ _JOINED = anomalies.join(series, series.c.id == anomalies.c.series_id)
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where in a list a page ended: what the cursor holds."""
+    """Where in a list a page begins or ends: what the cursor holds."""
 
     sort: AnomalySort
     observed_at: Annotated[datetime, msgspec.Meta(tz=False)]
@@ -75,18 +75,18 @@ def _conditions(query: AnomalyQuery) -> list[ColumnElement[bool]]:
 
 
 async def list_anomalies(
-    connection: AsyncConnection, query: AnomalyQuery, *, after: Place | None, limit: int
+    connection: AsyncConnection, query: AnomalyQuery, window: Window[Place]
 ) -> tuple[list[Anomaly], Total]:
-    """At most ``limit`` anomalies after ``after``, and how many there are."""
+    """The anomalies of ``window``, and how many there are."""
     conditions = _conditions(query)
     by_time = query.sort in (AnomalySort.OLDEST, AnomalySort.NEWEST)
     descending = query.sort in (AnomalySort.NEWEST, AnomalySort.STRONGEST)
     order = (anomalies.c.observed_at if by_time else anomalies.c.score, anomalies.c.id)
-    page = _select().where(*conditions).limit(limit)
-    page = page.order_by(*(column.desc() if descending else column.asc() for column in order))
-    if after is not None:
-        at = after.observed_at if by_time else after.score
-        page = page.where(beyond(order, (at, after.id), descending=descending))
+
+    def values(place: Place) -> tuple[object, ...]:
+        return (place.observed_at if by_time else place.score, place.id)
+
+    page = window.narrow(_select().where(*conditions), order, values, descending=descending)
     some = select(anomalies.c.id).select_from(_JOINED).where(*conditions).limit(COUNTED_SINGLY + 1).subquery()
     counted = (await connection.execute(select(func.count()).select_from(some))).scalar_one()
     items = [_anomaly(row) for row in await connection.execute(page)]

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.dead_letters.schemas import DeadLetter, DeadLetterQuery
 from telltale_query.instants import outside, outside_or_none
-from telltale_query.paging import RowId, Total, beyond
+from telltale_query.paging import RowId, Total, Window
 from telltale_query.selection import Range
 from telltale_shared.store.schema import dead_letters
 
@@ -19,16 +19,16 @@ PAYLOAD_SHOWN = 2_000
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where in the list a page ended: what the cursor holds."""
+    """Where in the list a page begins or ends: what the cursor holds."""
 
     at: Annotated[datetime, msgspec.Meta(tz=False)]
     id: RowId
 
 
 async def list_dead_letters(
-    connection: AsyncConnection, query: DeadLetterQuery, *, after: Place | None, limit: int
+    connection: AsyncConnection, query: DeadLetterQuery, window: Window[Place]
 ) -> tuple[list[DeadLetter], Total]:
-    """At most ``limit`` dead letters after ``after``, newest first, and how many there are."""
+    """The dead letters of ``window``, newest first, and how many there are."""
     table = dead_letters.c
     conditions = Range.of(query).holds(table.arrived_at)
     if query.reason:
@@ -37,20 +37,14 @@ async def list_dead_letters(
         conditions.append(table.producer == query.producer)
     order = (table.arrived_at, table.id)
     columns = [column for column in dead_letters.columns if column.name not in ("payload", "fingerprint", "count")]
-    page = (
-        select(
-            *columns,
-            # Rows are tuples, which have a count of their own.
-            table.count.label("numbers"),
-            func.left(table.payload, PAYLOAD_SHOWN).label("beginning"),
-            func.length(table.payload).label("payload_bytes"),
-        )
-        .where(*conditions)
-        .order_by(*(column.desc() for column in order))
-        .limit(limit)
-    )
-    if after is not None:
-        page = page.where(beyond(order, (after.at, after.id), descending=True))
+    page = select(
+        *columns,
+        # Rows are tuples, which have a count of their own.
+        table.count.label("numbers"),
+        func.left(table.payload, PAYLOAD_SHOWN).label("beginning"),
+        func.length(table.payload).label("payload_bytes"),
+    ).where(*conditions)
+    page = window.narrow(page, order, lambda place: (place.at, place.id), descending=True)
     some = select(table.id).where(*conditions).limit(COUNTED_SINGLY + 1).subquery()
     counted = (await connection.execute(select(func.count()).select_from(some))).scalar_one()
     items = [

@@ -58,9 +58,7 @@ async def list_records(_: Viewer, connection: Reading, query: Annotated[RecordQu
     The total is exact with any filter by source, category and time. With other filters records are counted up to
     10,000; beyond that `total_is_exact` is false. A list by value may look at 2,000,000 records at most.
     """
-    fetched, total = await service.list_records(connection, query)
-    page = Page.cut(fetched, query.limit, total, lambda record: service.position_of(query, record))
-    return reply(page)
+    return reply(await service.list_records(connection, query))
 
 
 @router.post("/records", summary="Store a reading by hand", status_code=201, response_model=Record, responses=EXISTS)

@@ -59,6 +59,11 @@ class RecordSort(StrEnum):
         """Whether the largest comes first."""
         return self.value.startswith("-")
 
+    @property
+    def reversed(self) -> "RecordSort":
+        """The same order from its other end."""
+        return RecordSort(self.column if self.descending else f"-{self.column}")
+
 
 class SortedQuery(ReadingQuery):
     """Which records, in which order: what the list and the export of records share."""

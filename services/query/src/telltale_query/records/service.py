@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_query.aggregates import aggregate_by_series
 from telltale_query.instants import outside
-from telltale_query.paging import Total, bad_cursor, decode_cursor
+from telltale_query.paging import Page, Total, Window, bad_cursor
 from telltale_query.records.repository import Position, Revision, count_up_to, read_page, read_record
 from telltale_query.records.schemas import NewRecord, Record, RecordChange, RecordKey, RecordQuery, SortedQuery, key_of
 from telltale_query.selection import Selection, select_readings
@@ -25,18 +25,20 @@ SORTED_AT_MOST = 2_000_000
 _FIELDS = {"bad_source": "source", "bad_category": "category", "bad_unit": "unit"}
 
 
-async def list_records(connection: AsyncConnection, query: RecordQuery) -> tuple[list[Record], Total]:
-    """One page, with one record more when another page follows, and how many there are on all pages.
+async def list_records(connection: AsyncConnection, query: RecordQuery) -> Page[Record]:
+    """One page, and how many records there are on all pages.
 
     Raises:
         InvalidRequest: a bad range or cursor, or too many records to sort by value.
     """
-    after = decode_cursor(query.cursor, Position)
-    if after is not None and after.sort != query.sort:
+    window = Window.of(query.limit, query.cursor, Position)
+    if window.key is not None and window.key.sort != query.sort:
         raise bad_cursor()
     selection = await select_records(connection, query)
-    found = await read_page(connection, selection, query.sort, after=after, limit=query.limit + 1)
-    return found, await count_records(connection, selection, COUNTED_SINGLY)
+    direction = query.sort.reversed if window.back else query.sort
+    found = await read_page(connection, selection, direction, after=window.key, limit=window.fetch)
+    total = await count_records(connection, selection, COUNTED_SINGLY)
+    return Page.cut(found, window, total, lambda record: position_of(query, record))
 
 
 async def select_records(connection: AsyncConnection, query: SortedQuery) -> Selection:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from telltale_query.connections import Reading
 from telltale_query.filters import PageQuery, SeriesQuery
-from telltale_query.paging import Page, decode_cursor
+from telltale_query.paging import Page, Window
 from telltale_query.replies import reply
 from telltale_query.series.repository import Key, list_series
 from telltale_query.series.schemas import SeriesItem
@@ -22,6 +22,6 @@ class SeriesPageQuery(SeriesQuery, PageQuery):
 @router.get("/series", summary="List the series with their newest readings", response_model=Page[SeriesItem])
 async def get_series(_: Viewer, connection: Reading, query: Annotated[SeriesPageQuery, Query()]) -> Response:
     """By source and category."""
-    after = decode_cursor(query.cursor, Key)
-    items, total = await list_series(connection, query, after=after, limit=query.limit + 1)
-    return reply(Page.cut(items, query.limit, total, lambda item: Key(item.source, item.category)))
+    window = Window.of(query.limit, query.cursor, Key)
+    items, total = await list_series(connection, query, window)
+    return reply(Page.cut(items, window, total, lambda item: Key(item.source, item.category)))

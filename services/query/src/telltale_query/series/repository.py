@@ -6,22 +6,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.filters import SeriesQuery
 from telltale_query.instants import outside
-from telltale_query.paging import Total, beyond
+from telltale_query.paging import Total, Window
 from telltale_query.series.schemas import LatestReading, SeriesItem
 from telltale_shared.store.schema import series, series_latest
 
 
 class Key(msgspec.Struct, frozen=True, array_like=True):
-    """The last series of a page: what the cursor holds."""
+    """A series at the edge of a page: what the cursor holds."""
 
     source: str
     category: str
 
 
 async def list_series(
-    connection: AsyncConnection, query: SeriesQuery, *, after: Key | None, limit: int
+    connection: AsyncConnection, query: SeriesQuery, window: Window[Key]
 ) -> tuple[list[SeriesItem], Total]:
-    """At most ``limit`` series after ``after``, by source and category, and how many there are on all pages."""
+    """The series of ``window``, by source and category, and how many there are on all pages."""
     chosen = []
     if query.source:
         chosen.append(series.c.source.in_(query.source))
@@ -34,13 +34,9 @@ async def list_series(
         )
         .join_from(series, series_latest, series.c.id == series_latest.c.series_id, isouter=True)
         .where(*chosen)
-        .order_by(series.c.source, series.c.category)
-        .limit(limit)
     )  # fmt: skip
-    if after is not None:
-        statement = statement.where(
-            beyond((series.c.source, series.c.category), (after.source, after.category), descending=False)
-        )
+    order = (series.c.source, series.c.category)
+    statement = window.narrow(statement, order, lambda key: (key.source, key.category), descending=False)
     total = (await connection.execute(select(func.count()).select_from(series).where(*chosen))).scalar_one()
     items = [
         SeriesItem(

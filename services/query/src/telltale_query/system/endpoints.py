@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from telltale_query.connections import Reading
-from telltale_query.paging import Page, decode_cursor
+from telltale_query.paging import Page, Window
 from telltale_query.replies import reply
 from telltale_query.system.repository import Place, list_audit, list_logs
 from telltale_query.system.schemas import AuditEntry, AuditQuery, LogEntry, LogQuery, Status
@@ -28,17 +28,17 @@ async def get_status(_: Viewer, request: Request) -> Response:
 @router.get("/logs", summary="Warnings and errors of the services", response_model=Page[LogEntry])
 async def get_logs(_: Admin, connection: Reading, query: Annotated[LogQuery, Query()]) -> Response:
     """Newest first."""
-    after = decode_cursor(query.cursor, Place)
-    entries, total = await list_logs(connection, query, after=after, limit=query.limit + 1)
-    return reply(Page.cut(entries, query.limit, total, _place))
+    window = Window.of(query.limit, query.cursor, Place)
+    entries, total = await list_logs(connection, query, window)
+    return reply(Page.cut(entries, window, total, _place))
 
 
 @router.get("/audit", summary="Who changed what", response_model=Page[AuditEntry])
 async def get_audit(_: Admin, connection: Reading, query: Annotated[AuditQuery, Query()]) -> Response:
     """Changes of data, newest first. Changes of accounts are in the audit trail of auth."""
-    after = decode_cursor(query.cursor, Place)
-    entries, total = await list_audit(connection, query, after=after, limit=query.limit + 1)
-    return reply(Page.cut(entries, query.limit, total, _place))
+    window = Window.of(query.limit, query.cursor, Place)
+    entries, total = await list_audit(connection, query, window)
+    return reply(Page.cut(entries, window, total, _place))
 
 
 def _place(entry: LogEntry | AuditEntry) -> Place:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, String, Table, cast, func, or_, select, te
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.instants import outside
-from telltale_query.paging import RowId, Total, beyond
+from telltale_query.paging import RowId, Total, Window
 from telltale_query.selection import Range
 from telltale_query.system.schemas import AuditEntry, AuditQuery, Instance, LogEntry, LogQuery, TableSize
 from telltale_shared.store.schema import audit_log, series_latest, service_instances, system_logs
@@ -26,7 +26,7 @@ FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY bytes DE
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where in a list, newest first, a page ended: what the cursor holds."""
+    """Where in a list, newest first, a page begins or ends: what the cursor holds."""
 
     at: Annotated[datetime, msgspec.Meta(tz=False)]
     id: RowId
@@ -94,9 +94,9 @@ async def read_newest_observed_at(connection: AsyncConnection) -> datetime | Non
 
 
 async def list_logs(
-    connection: AsyncConnection, query: LogQuery, *, after: Place | None, limit: int
+    connection: AsyncConnection, query: LogQuery, window: Window[Place]
 ) -> tuple[list[LogEntry], Total]:
-    """At most ``limit`` log entries after ``after``, newest first, and how many there are."""
+    """The log entries of ``window``, newest first, and how many there are."""
     conditions = Range.of(query).holds(system_logs.c.at)
     if query.level:
         conditions.append(system_logs.c.level.in_([level.value for level in query.level]))
@@ -104,7 +104,7 @@ async def list_logs(
         conditions.append(system_logs.c.service.in_(query.service))
     if query.q:
         conditions.append(_holds(query.q, system_logs.c.message, system_logs.c.logger))
-    rows, total = await _newest(connection, system_logs, conditions, after, limit)
+    rows, total = await _newest(connection, system_logs, conditions, window)
     return [
         LogEntry(
             id=str(row.id),
@@ -122,9 +122,9 @@ async def list_logs(
 
 
 async def list_audit(
-    connection: AsyncConnection, query: AuditQuery, *, after: Place | None, limit: int
+    connection: AsyncConnection, query: AuditQuery, window: Window[Place]
 ) -> tuple[list[AuditEntry], Total]:
-    """At most ``limit`` changes after ``after``, newest first, and how many there are."""
+    """The changes of ``window``, newest first, and how many there are."""
     conditions = Range.of(query).holds(audit_log.c.at)
     if query.actor:
         conditions.append(or_(audit_log.c.actor_id == query.actor, audit_log.c.actor_name == query.actor))
@@ -132,7 +132,7 @@ async def list_audit(
         conditions.append(audit_log.c.action == query.action)
     if query.q:
         conditions.append(_holds(query.q, audit_log.c.target, audit_log.c.actor_name, cast(audit_log.c.action, String)))
-    rows, total = await _newest(connection, audit_log, conditions, after, limit)
+    rows, total = await _newest(connection, audit_log, conditions, window)
     return [_audit_entry(row) for row in rows], total
 
 
@@ -169,12 +169,10 @@ def _holds(wanted: str, *columns: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 async def _newest(
-    connection: AsyncConnection, table: Table, conditions: list[ColumnElement[bool]], after: Place | None, limit: int
+    connection: AsyncConnection, table: Table, conditions: list[ColumnElement[bool]], window: Window[Place]
 ) -> tuple[list[Any], Total]:
-    order = (table.c.at, table.c.id)
-    page = select(table).where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
-    if after is not None:
-        page = page.where(beyond(order, (after.at, after.id), descending=True))
+    page = select(table).where(*conditions)
+    page = window.narrow(page, (table.c.at, table.c.id), lambda place: (place.at, place.id), descending=True)
     some = select(table.c.id).where(*conditions).limit(COUNTED_SINGLY + 1).subquery()
     counted = (await connection.execute(select(func.count()).select_from(some))).scalar_one()
     rows = list(await connection.execute(page))
