@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from telltale_query.connections import Engine, Reading
 from telltale_query.jobs.repository import Place, list_jobs, read_job, request_cancel
 from telltale_query.jobs.schemas import Job, JobQuery
-from telltale_query.paging import Page, decode_cursor
+from telltale_query.paging import Page, Window
 from telltale_query.replies import reply
 from telltale_shared.database import in_transaction
 from telltale_shared.errors import Conflict, NotFound, ProblemDetails
@@ -32,11 +32,9 @@ def owner_seen_by(principal: Principal) -> str | None:
 @router.get("/jobs", summary="List jobs", response_model=Page[Job])
 async def get_jobs(principal: Viewer, connection: Reading, query: Annotated[JobQuery, Query()]) -> Response:
     """Your own, newest first; an administrator sees everybody's. Ended ones are forgotten after some weeks."""
-    after = decode_cursor(query.cursor, Place)
-    found, total = await list_jobs(
-        connection, query, owned_by=owner_seen_by(principal), after=after, limit=query.limit + 1
-    )
-    return reply(Page.cut(found, query.limit, total, lambda job: Place(job.id)))
+    window = Window.of(query.limit, query.cursor, Place)
+    found, total = await list_jobs(connection, query, window, owned_by=owner_seen_by(principal))
+    return reply(Page.cut(found, window, total, lambda job: Place(job.id)))
 
 
 @router.get("/jobs/{job_id}", summary="One job", response_model=Job, responses=MISSING)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.instants import outside, outside_or_none
 from telltale_query.jobs.schemas import Claim, Job, JobQuery, JobState
-from telltale_query.paging import RowId, Total
+from telltale_query.paging import RowId, Total, Window
 from telltale_shared.store.audit import Actor
 from telltale_shared.store.schema import jobs
 
@@ -28,7 +28,7 @@ class LeaseLost(Exception):
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where in a list, newest first, a page ended: what the cursor holds."""
+    """Where in a list, newest first, a page begins or ends: what the cursor holds."""
 
     id: RowId
 
@@ -233,9 +233,9 @@ async def read_jobs(connection: AsyncConnection, ids: Sequence[int]) -> dict[int
 
 
 async def list_jobs(
-    connection: AsyncConnection, query: JobQuery, *, owned_by: str | None, after: Place | None, limit: int
+    connection: AsyncConnection, query: JobQuery, window: Window[Place], *, owned_by: str | None
 ) -> tuple[list[Job], Total]:
-    """At most ``limit`` jobs after ``after``, newest first, and how many there are."""
+    """The jobs of ``window``, newest first, and how many there are."""
     conditions = []
     if owned_by is not None:
         conditions.append(jobs.c.created_by == owned_by)
@@ -244,10 +244,8 @@ async def list_jobs(
     if query.state:
         conditions.append(jobs.c.state.in_([state.value for state in query.state]))
     total = (await connection.execute(select(func.count()).select_from(jobs).where(*conditions))).scalar_one()
-    if after is not None:
-        conditions.append(jobs.c.id < after.id)
-    rows = await connection.execute(select(jobs).where(*conditions).order_by(jobs.c.id.desc()).limit(limit))
-    return [_job(row) for row in rows], Total(total)
+    page = window.narrow(select(jobs).where(*conditions), (jobs.c.id,), lambda place: (place.id,), descending=True)
+    return [_job(row) for row in await connection.execute(page)], Total(total)
 
 
 def _job(row: Row[Any]) -> Job:
