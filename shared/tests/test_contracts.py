@@ -87,7 +87,7 @@ def _body(schema: str) -> bytes:
 def test_there_is_a_golden_payload_for_every_contract_and_no_other_file() -> None:
     current = {schema_of(message) for message in (ReadingBatch, AnomalyDetected, Heartbeat, LogEvent)}
     assert current <= PUBLISHED.keys()
-    assert {file.stem for file in GOLDEN.iterdir()} == {schema.replace("/", "-") for schema in PUBLISHED}
+    assert {file.stem for file in GOLDEN.glob("*.json")} == {schema.replace("/", "-") for schema in PUBLISHED}
 
 
 @pytest.mark.parametrize("schema", PUBLISHED)

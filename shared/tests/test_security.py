@@ -18,7 +18,6 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telltale_shared import security
 from telltale_shared.errors import install_problem_details
 from telltale_shared.security import (
     Admin,
@@ -29,6 +28,7 @@ from telltale_shared.security import (
     TokenVerifier,
     User,
     Viewer,
+    tokens,
 )
 
 KEY_ID = "first"
@@ -144,7 +144,7 @@ async def test_stream_and_access_tokens_are_not_interchangeable(auth: Auth, veri
         {"iat": int(time.time()) + 3_600},
         {"nbf": int(time.time()) + 3_600},
         {"sub": 7},
-        *({name: None} for name in security.REQUIRED_CLAIMS),
+        *({name: None} for name in tokens.REQUIRED_CLAIMS),
     ],
 )
 async def test_wrong_claims(auth: Auth, verifier: TokenVerifier, change: dict[str, Any]) -> None:
@@ -159,7 +159,7 @@ async def test_wrong_claims(auth: Auth, verifier: TokenVerifier, change: dict[st
 async def test_expired_within_the_leeway_is_good_and_then_no_more(
     auth: Auth, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = auth.token(exp=int(time.time()) - security.LEEWAY_SECONDS + 3)
+    token = auth.token(exp=int(time.time()) - tokens.LEEWAY_SECONDS + 3)
     await verifier.verify(token)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 4)
@@ -219,7 +219,7 @@ async def test_new_key_is_fetched_but_unknown_ones_do_not_hammer_auth(
         with pytest.raises(InvalidToken):
             await verifier.verify(auth.token(key=stranger, key_id=f"forged-{number}"))
     assert auth.asked == 1
-    monkeypatch.setattr(security, "KEYS_MIN_AGE", 0.0)
+    monkeypatch.setattr(tokens, "KEYS_MIN_AGE", 0.0)
     await verifier.verify(auth.token(key_id="second"))
     await verifier.verify(auth.token())
     assert auth.asked == 2
@@ -232,7 +232,7 @@ async def test_key_that_is_withdrawn_signs_no_more(
     old = auth.keys[KEY_ID]
     await verifier.verify(auth.token())
     auth.keys = {"second": Ed25519PrivateKey.generate()}
-    monkeypatch.setattr(security, "KEYS_MAX_AGE", 0.0)
+    monkeypatch.setattr(tokens, "KEYS_MAX_AGE", 0.0)
     with pytest.raises(InvalidToken):
         await verifier.verify(auth.token(key=old, jti="later"))
 
@@ -241,7 +241,7 @@ async def test_key_that_is_withdrawn_signs_no_more(
 async def test_cached_keys_outlive_auth(auth: Auth, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch) -> None:
     await verifier.verify(auth.token())
     auth.answers = False
-    monkeypatch.setattr(security, "KEYS_MAX_AGE", 0.0)
+    monkeypatch.setattr(tokens, "KEYS_MAX_AGE", 0.0)
     await verifier.verify(auth.token(jti="another"))
     assert auth.asked == 2
     assert await verifier.problem() is None
@@ -258,7 +258,7 @@ async def test_without_keys_nothing_is_verified_until_auth_comes(
     assert auth.asked == 1, "the others do not stand in line for the timeout"
     assert "http://auth" in str(await verifier.problem())
     auth.answers, auth.body = True, None
-    monkeypatch.setattr(security, "KEYS_RETRY_AGE", 0.0)
+    monkeypatch.setattr(tokens, "KEYS_RETRY_AGE", 0.0)
     await verifier.verify(auth.token())
     assert await verifier.problem() is None
 
@@ -267,7 +267,7 @@ async def test_without_keys_nothing_is_verified_until_auth_comes(
 async def test_memory_of_verified_tokens_is_bounded(
     auth: Auth, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(security, "CACHE_SIZE", 5)
+    monkeypatch.setattr(tokens, "CACHE_SIZE", 5)
     for number in range(12):
         await verifier.verify(auth.token(jti=str(number)))
     assert len(verifier._verified) == 5

@@ -23,7 +23,15 @@ from telltale_shared.topology import (
 
 def test_each_partition_has_a_queue_of_its_own() -> None:
     names = [queue.name for queue in topology(3).queues]
-    assert names == ["readings.store.0", "readings.store.1", "readings.store.2", EVENTS_QUEUE, DEAD_QUEUE, LIVE_STREAM]
+    assert names == [
+        "readings.store.0",
+        "readings.store.1",
+        "readings.store.2",
+        EVENTS_QUEUE,
+        DEAD_QUEUE,
+        LIVE_STREAM,
+        "identity",
+    ]
     keys = [binding for queue in topology(3).queues[:3] for binding in queue.bindings]
     assert keys == [(EXCHANGE, store_readings(n)) for n in range(3)]
 

@@ -91,6 +91,7 @@ async def api(settings: Settings, anyio_backend: str) -> AsyncIterator[Api]:
         async with app.state.engine.begin() as connection:
             await connection.execute(text("DELETE FROM users"))
             await connection.execute(text("DELETE FROM audit_log"))
+            await connection.execute(text("DELETE FROM outbox"))
 
 
 @pytest.fixture

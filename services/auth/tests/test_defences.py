@@ -48,11 +48,12 @@ async def genuine(api: Api) -> tuple[dict[str, Any], dict[str, Any]]:
 
 async def test_token_signed_with_our_key_is_taken(api: Api) -> None:
     header, claims = await genuine(api)
-    assert claims | {"sub": "", "jti": "", "iat": 0, "exp": 0} == {
+    assert claims | {"sub": "", "jti": "", "sid": "", "iat": 0, "exp": 0} == {
         "iss": "telltale-auth",
         "aud": "telltale",
         "sub": "",
         "jti": "",
+        "sid": "",
         "typ": "access",
         "role": "ADMIN",
         "ver": 1,
@@ -87,10 +88,14 @@ async def test_published_key_is_named_by_its_thumbprint(api: Api) -> None:
         {"sub": "999999"},
         {"sub": "x"},
         {"sub": "1e3"},
+        {"sid": "t999999"},
+        {"sid": "t"},
+        {"sid": "x1"},
+        {"sid": 7},
         {"iat": int(time.time()) + 3_600},
         {"exp": int(time.time()) - LEEWAY_SECONDS - 5},
         {"exp": "soon"},
-        *({missing: None} for missing in ("exp", "iat", "iss", "aud", "sub", "jti", "typ", "role", "ver")),
+        *({missing: None} for missing in ("exp", "iat", "iss", "aud", "sub", "jti", "sid", "typ", "role", "ver")),
     ],
 )
 async def test_claims_that_are_not_right(api: Api, change: dict[str, Any]) -> None:

@@ -141,7 +141,8 @@ async def test_health_and_heartbeat(auth: Any, serving: Any, new_broker: Callabl
             return (await http.get(f"{base}/health/ready")).status_code == 200
 
         await eventually(is_ready)
-        assert (await http.get(f"{base}/health/ready")).json()["dependencies"] == {"broker": "ok", "keys": "ok"}
+        dependencies = (await http.get(f"{base}/health/ready")).json()["dependencies"]
+        assert dependencies == {"broker": "ok", "keys": "ok", "revocations": "ok"}
         async with client_of(url, auth.token(), history="5m") as (client, _):
             event = (await client.next("system"))["event"]
             assert event["service"] == "gateway"

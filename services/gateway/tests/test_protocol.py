@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from telltale_gateway.settings import Settings
 from telltale_gateway.socket import Gateway, serve_client
 from telltale_gateway.subscriber import Subscriber
 from telltale_shared.broker import Link, StreamEvent
-from telltale_shared.contracts import Heartbeat, ReadingBatch, SeriesKey, encode
+from telltale_shared.contracts import Heartbeat, ReadingBatch, Revocation, SeriesKey, encode
 from telltale_shared.security import TokenVerifier
 from telltale_shared.system_events import now_us
 from telltale_shared.testing import eventually
@@ -114,6 +115,35 @@ async def closing(socket: ClientConnection) -> tuple[int, str]:
 
 
 # --- who may speak
+
+
+async def test_revoked_account_is_closed_at_once_and_others_are_not(auth: Any, start: Start) -> None:
+    async with start() as running, connect(running.url) as gone, connect(running.url) as stays:
+        revocations = running.gateway.verifier.revocations
+        for socket, token in ((gone, auth.token("7", ver=1, sid="s1")), (stays, auth.token("8", ver=1, sid="s2"))):
+            await say(socket, "authenticate", token=token)
+            await say(socket, "subscribe")
+            await hear(socket, "subscribed")
+        revocations.add(Revocation(user_id="7", session_id="s9", at=0))
+        revocations.add(Revocation(user_id="8", before_version=1, at=0))
+        await say(gone, "subscribe", max_fps=1)
+        await hear(gone, "subscribed")
+        begun = time.monotonic()
+        revocations.add(Revocation(user_id="7", before_version=2, at=0))
+        assert (await closing(gone))[0] == 4403
+        assert time.monotonic() - begun < 0.5
+        await say(stays, "subscribe")
+        await hear(stays, "subscribed")
+        revocations.add(Revocation(user_id="8", session_id="s2", at=0))
+        assert (await closing(stays))[0] == 4403
+        assert not revocations._watchers, "who has gone is not remembered"
+
+
+async def test_revoked_token_opens_nothing(auth: Any, start: Start) -> None:
+    async with start() as running, connect(running.url) as socket:
+        running.gateway.verifier.revocations.add(Revocation(user_id="7", before_version=2, at=0))
+        await say(socket, "authenticate", token=auth.token("7", ver=1))
+        assert (await closing(socket))[0] == 4401
 
 
 async def test_hello_states_the_terms(start: Start) -> None:

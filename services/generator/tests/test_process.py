@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from services.generator.tests.conftest import Store
 
@@ -134,10 +135,21 @@ async def test_told_to_stop_it_flushes_and_says_closed(
     await eventually(lambda: store.numbers(producer) == list(range(1, said[producer].published + 1)))
 
 
-async def test_without_a_broker_it_fills_its_spool_and_stops_in_time(start: Start, tmp_path: Path) -> None:
+async def test_without_a_broker_it_fills_its_spool_and_stops_in_time(
+    start: Start, tmp_path: Path, free_port: int
+) -> None:
     process = start(AMQP_URL="amqp://telltale@127.0.0.1:9/none")
     log = tmp_path / "spool" / "spool.sqlite3-wal"
     await eventually(lambda: log.exists() and log.stat().st_size > 50_000, 20)
+
+    async def answers() -> bool:
+        try:
+            async with httpx.AsyncClient() as http:
+                return (await http.get(f"http://127.0.0.1:{free_port}/health/live")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    await eventually(answers)
     process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.wait, 10) == -signal.SIGTERM
 

@@ -51,7 +51,13 @@ async def test_all_is_well(api: Api) -> None:
     assert writer["figures"] == {"readings_per_second": 8.0}
     assert writer["dependencies"] == {"database": "ok"}
     assert writer["age_seconds"] < 10
-    assert {queue["name"] for queue in found["queues"]} == {"readings.store.0", "events.store", "readings.dead", "live"}
+    assert {queue["name"] for queue in found["queues"]} == {
+        "readings.store.0",
+        "events.store",
+        "readings.dead",
+        "live",
+        "identity",
+    }
     assert found["database"]["migration"] == SCHEMA_VERSION
     assert found["database"]["reachable"]
     assert found["database"]["latency_ms"] > 0
@@ -174,7 +180,7 @@ async def test_health_has_a_line_for_each_dependency(api: Api) -> None:
     async def ready() -> Any:
         response = await api.http.get("/health/ready")
         assert response.status_code == 200
-        assert response.json()["dependencies"] == {"database": "ok", "keys": "ok", "broker": "ok"}
+        assert response.json()["dependencies"] == {"database": "ok", "keys": "ok", "broker": "ok", "revocations": "ok"}
         return True
 
     await eventually(ready)

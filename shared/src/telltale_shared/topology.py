@@ -37,11 +37,14 @@ DEAD_EXCHANGE = "telltale.dead"
 DEAD_QUEUE = "readings.dead"
 EVENTS_QUEUE = "events.store"
 LIVE_STREAM = "live"
+IDENTITY_STREAM = "identity"
 
 STORE_EVENTS = "store.events"
 LIVE_READINGS = "live.readings"
 LIVE_ANOMALY = "live.anomaly"
 LIVE_SYSTEM = "live.system"
+IDENTITY_REVOCATIONS = "identity.revocations"
+IDENTITY_FENCES = "identity.fences"
 
 DELIVERY_LIMIT = 1_000
 """Redeliveries before the broker dead-letters a message. Explicit: 3.10 has no default, 4.x has 20."""
@@ -98,8 +101,19 @@ def topology(partitions: int = 1, *, store_max_length: int = 1_000_000) -> Topol
         },
         ((EXCHANGE, "live.#"),),
     )
+    # Read from its last minutes on by every service that starts: who lost a right, as long as a token could claim it.
+    identity = Queue(
+        IDENTITY_STREAM,
+        {
+            "x-queue-type": "stream",
+            "x-max-age": "1h",
+            "x-max-length-bytes": 50_000_000,
+            "x-stream-max-segment-size-bytes": 1_000_000,
+        },
+        ((EXCHANGE, "identity.#"),),
+    )
     return Topology(
         exchanges=(Exchange(EXCHANGE, "topic"), Exchange(DEAD_EXCHANGE, "topic")),
-        queues=(*stores, events, dead, live),
+        queues=(*stores, events, dead, live, identity),
         partitions=partitions,
     )

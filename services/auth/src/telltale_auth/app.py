@@ -13,6 +13,7 @@ from telltale_auth.accounts import endpoints as accounts
 from telltale_auth.accounts.service import AccountService
 from telltale_auth.audit import endpoints as audit
 from telltale_auth.demo import settle_demo_accounts
+from telltale_auth.outbox import Outbox
 from telltale_auth.passwords import Passwords
 from telltale_auth.schema import SCHEMA_VERSION
 from telltale_auth.sessions import endpoints as sessions
@@ -48,22 +49,26 @@ def create_app(settings: Settings) -> FastAPI:
             passwords = Passwords(cost=settings.bcrypt_cost, threads=settings.hash_threads)
             stack.callback(passwords.close)
             signer = TokenSigner(settings.signing_seed.get_secret_value())
+            address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
+            publisher = Publisher(address, topology(settings.store_partitions), name="auth")
+            outbox = Outbox(engine, publisher)
             app.state.engine = engine
             app.state.signer = signer
             app.state.verifier = AccountVerifier(signer, engine)
-            app.state.accounts = AccountService(engine, passwords)
-            app.state.sessions = SessionService(engine, passwords, LoginThrottle())
+            app.state.accounts = AccountService(engine, passwords, revoked=outbox.wake)
+            app.state.sessions = SessionService(engine, passwords, LoginThrottle(), revoked=outbox.wake)
             await wait_for_schema(engine, SCHEMA_VERSION)
             await settle_demo_accounts(app.state.accounts, wanted=settings.demo_accounts)
             health.add("database", lambda: database_problem(engine))
-            address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
-            publisher = await stack.enter_async_context(
-                Publisher(address, topology(settings.store_partitions), name="auth")
-            )
+            await stack.enter_async_context(publisher)
             # Nobody's sign-in waits for the broker: without it auth is ready, and only says so.
             health.add("broker", lambda: publisher.problem, needed=False)
             events = SystemEvents(publisher, health, service="auth", version=__version__)
-            tasks = {"system events": events.run, "purge": app.state.sessions.purge_for_ever}
+            tasks = {
+                "system events": events.run,
+                "outbox": outbox.run,
+                "purge": app.state.sessions.purge_for_ever,
+            }
             async with background(tasks):
                 yield
 

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BINARY, JSON, Boolean, Column, MetaData, String, Table
+from sqlalchemy import BINARY, JSON, VARBINARY, Boolean, Column, MetaData, String, Table
 from sqlalchemy.dialects.mysql import BIGINT, DATETIME, INTEGER
 
-SCHEMA_VERSION = "2026_11_23_accounts"
+SCHEMA_VERSION = "2026_11_24_identity"
 """The migration that this code was written for."""
 
 metadata = MetaData()
@@ -41,6 +41,8 @@ sessions = Table(
     Column("last_used_at", INSTANT, nullable=False),
     Column("expires_at", INSTANT, nullable=False),
     Column("address", String(64), nullable=False),
+    Column("id", BIG, nullable=False),
+    Column("client", String(200), nullable=False),
 )
 
 refresh_families = Table(
@@ -51,6 +53,9 @@ refresh_families = Table(
     Column("created_at", INSTANT, nullable=False),
     Column("expires_at", INSTANT, nullable=False),
     Column("revoked_at", INSTANT),
+    Column("last_used_at", INSTANT),
+    Column("address", String(64), nullable=False),
+    Column("client", String(200), nullable=False),
 )
 
 refresh_tokens = Table(
@@ -61,6 +66,30 @@ refresh_tokens = Table(
     Column("created_at", INSTANT, nullable=False),
     Column("expires_at", INSTANT, nullable=False),
     Column("used_at", INSTANT),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("user_id", UNSIGNED, nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("digest", DIGEST, nullable=False),
+    Column("hint", String(16), nullable=False),
+    Column("scopes", String(200), nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Column("expires_at", INSTANT, nullable=False),
+    Column("last_used_at", INSTANT),
+    Column("revoked_at", INSTANT),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("routing_key", String(100), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("body", VARBINARY(1_000), nullable=False),
 )
 
 audit_log = Table(
@@ -75,6 +104,7 @@ audit_log = Table(
     Column("detail", JSON, nullable=False),
     Column("address", String(64), nullable=False),
     Column("request_id", String(32), nullable=False),
+    Column("outcome", String(16), nullable=False),
 )
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
@@ -31,6 +32,19 @@ def thumbprint(jwk: Jwk) -> str:
     return _base64url(hashlib.sha256(json.dumps(required, sort_keys=True, separators=(",", ":")).encode()).digest())
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whom a token is issued to."""
+
+    user_id: int
+    name: str
+    role: Role
+    version: int
+    """Counts the changes of the account; tokens of an older version are refused."""
+    session_id: str
+    """The session, family of refresh tokens or API key that asks; revoked alone, it takes its tokens along."""
+
+
 class TokenSigner:
     """Issues tokens with one private key.
 
@@ -50,25 +64,26 @@ class TokenSigner:
         """The JSON Web Key Set that verifiers fetch."""
         return {"keys": [self._jwk]}
 
-    def access_token(self, *, user_id: int, name: str, role: Role, version: int) -> str:
+    def access_token(self, holder: Holder) -> str:
         """A token for the REST interfaces, good for five minutes."""
-        return self._signed("access", ACCESS_SECONDS, user_id=user_id, name=name, role=role, version=version)
+        return self._signed("access", ACCESS_SECONDS, holder)
 
-    def stream_token(self, *, user_id: int, name: str, role: Role, version: int) -> str:
+    def stream_token(self, holder: Holder) -> str:
         """A token that opens the live WebSocket, good for half a minute."""
-        return self._signed("stream", STREAM_SECONDS, user_id=user_id, name=name, role=role, version=version)
+        return self._signed("stream", STREAM_SECONDS, holder)
 
-    def _signed(self, kind: str, seconds: int, *, user_id: int, name: str, role: Role, version: int) -> str:
+    def _signed(self, kind: str, seconds: int, holder: Holder) -> str:
         now = int(time.time())
         claims: dict[str, Any] = {
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "sub": str(user_id),
+            "sub": str(holder.user_id),
             "jti": secrets.token_hex(16),
+            "sid": holder.session_id,
             "typ": kind,
-            "role": role.value,
-            "ver": version,
-            "name": name,
+            "role": holder.role.value,
+            "ver": holder.version,
+            "name": holder.name,
             "iat": now,
             "exp": now + seconds,
         }

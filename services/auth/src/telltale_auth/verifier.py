@@ -6,6 +6,7 @@ import jwt
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telltale_auth.accounts import repository
+from telltale_auth.sessions.repository import is_live
 from telltale_auth.tokens import TokenSigner
 from telltale_shared.security import InvalidToken, Principal, TokenVerifier
 
@@ -25,8 +26,11 @@ class AccountVerifier(TokenVerifier):
             raise InvalidToken("its subject is no account")
         async with self._engine.connect() as connection:
             account = await repository.by_id(connection, int(principal.user_id))
+            ended = not await is_live(connection, principal.session_id)
         if account is None or not account.is_active or account.token_version != principal.token_version:
             raise InvalidToken("the account has changed since this token was issued")
+        if ended:
+            raise InvalidToken("the session of this token has ended")
         return principal
 
     async def _fetch(self) -> dict[str, Any]:

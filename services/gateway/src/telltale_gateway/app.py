@@ -15,6 +15,7 @@ from telltale_shared.broker import BrokerAddress, Link, Publisher
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
 from telltale_shared.security import TokenVerifier
+from telltale_shared.security.feed import RevocationFeed
 from telltale_shared.system_events import SystemEvents
 from telltale_shared.topology import topology
 
@@ -39,6 +40,8 @@ def create_app(settings: Settings) -> FastAPI:
         return {"clients": len(clients), "window_readings": hub.readings_held, "dropped": hub.dropped}
 
     health = Health({"broker": lambda: link.problem, "keys": verifier.problem})
+    feed = RevocationFeed(address, declared, publisher, verifier.revocations, name="gateway")
+    health.add("revocations", lambda: feed.problem)
     events = SystemEvents(publisher, health, service="gateway", version=__version__, figures=figures)
 
     @asynccontextmanager
@@ -47,8 +50,10 @@ def create_app(settings: Settings) -> FastAPI:
             "subscriber": subscriber.run,
             "clients": lambda: clients.run(subscriber.arrived),
             "system events": events.run,
+            "revocations": feed.run,
         }
         async with publisher, background(tasks):
+            await feed.catch_up()
             yield
 
     app = service_app("gateway", version=__version__, settings=settings, health=health, lifespan=lifespan)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -27,6 +28,8 @@ REASON_BYTES = 123
 MESSAGES_PER_SECOND = 2.0
 MESSAGES_AT_ONCE = 20
 """A client may send so many messages in a burst, and then so many a second."""
+
+ACCOUNT_CHANGED = "the account or its session has changed; sign in again"
 
 _decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 
@@ -96,6 +99,8 @@ class _Connection:
         self._websocket = websocket
         self._gateway = gateway
         self._principal: Principal | None = None
+        self._is_revoked = False
+        self._unwatch: Callable[[], None] = lambda: None
         self._session = asyncio.timeout(gateway.settings.authenticate_within)
         self._subscription: Subscription | None = None
         self._interval = 0.0
@@ -109,6 +114,9 @@ class _Connection:
                 async with self._session:
                     await self._converse()
             except TimeoutError:
+                if self._is_revoked:
+                    await _close(self._websocket, Closing(CloseCode.ACCOUNT_CHANGED, ACCOUNT_CHANGED))
+                    return
                 told = "not authenticated in time" if self._principal is None else "the session is over"
                 await _close(self._websocket, Closing(CloseCode.NOT_AUTHENTICATED, f"{told}; authenticate again"))
             except Closing as closing:
@@ -116,6 +124,7 @@ class _Connection:
             except WebSocketDisconnect:
                 log.debug("the client has gone")
             finally:
+                self._unwatch()
                 self._replace_subscription(None)
 
     async def _converse(self) -> None:
@@ -178,8 +187,16 @@ class _Connection:
         if self._principal is not None and principal.user_id != self._principal.user_id:
             raise Closing(CloseCode.ACCOUNT_CHANGED, "this connection belongs to another account")
         self._principal = principal
+        self._unwatch()
+        self._unwatch = self._gateway.verifier.revocations.watch(principal.user_id, self._on_revocation)
         ends = asyncio.get_running_loop().time() + self._gateway.settings.session_seconds
         self._session.reschedule(ends)
+
+    def _on_revocation(self) -> None:
+        """End the session now if its token was revoked, whatever is being sent or waited for."""
+        if self._principal is not None and self._gateway.verifier.revocations.covers(self._principal):
+            self._is_revoked = True
+            self._session.reschedule(asyncio.get_running_loop().time())
 
     async def _subscribe(self, wish: Subscribe) -> None:
         if self._principal is None:

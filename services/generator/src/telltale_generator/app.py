@@ -19,6 +19,7 @@ from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
 from telltale_shared.security import TokenVerifier
+from telltale_shared.security.feed import RevocationFeed
 from telltale_shared.system_events import SystemEvents, now_us
 from telltale_shared.topology import topology
 
@@ -33,6 +34,7 @@ FLUSH_SECONDS = 3.0
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI app of one generator."""
     health = Health()
+    verifier = TokenVerifier(settings.auth_url)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -43,7 +45,8 @@ def create_app(settings: Settings) -> FastAPI:
             log.critical("the generator cannot start", reason=str(error))
             raise
         address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
-        async with Publisher(address, topology(settings.store_partitions), name=settings.name) as broker:
+        declared = topology(settings.store_partitions)
+        async with Publisher(address, declared, name=settings.name) as broker:
             publisher = ReadingPublisher(
                 broker,
                 spool,
@@ -61,13 +64,22 @@ def create_app(settings: Settings) -> FastAPI:
                 figures=Figures(publisher),
                 producers=publisher.states,
             )
+            revocations = RevocationFeed(address, declared, broker, verifier.revocations, name=settings.name)
             health.add("broker", lambda: broker.problem)
+            # A late revocation keeps no reading out: the service is ready without it, and only says so.
+            health.add("revocations", lambda: revocations.problem, needed=False)
             health.add("spool", lambda: publisher.spool_problem)
             app.state.publisher, app.state.feed = publisher, feed
             try:
-                async with background({"publisher": publisher.run, "system events": events.run}):
+                tasks = {
+                    "publisher": publisher.run,
+                    "system events": events.run,
+                    "revocations": revocations.run,
+                }
+                async with background(tasks):
                     with metrics_of(publisher):
                         async with background({"feed": feed.run}):
+                            await revocations.catch_up()
                             yield
                     publisher.end()
                     if await publisher.flush(FLUSH_SECONDS):
@@ -79,7 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = service_app("generator", version=__version__, settings=settings, health=health, lifespan=lifespan)
     app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
-    app.state.verifier = TokenVerifier(settings.auth_url)
+    app.state.verifier = verifier
     app.state.settings = settings
     app.include_router(router, prefix="/api/v1")
     return app

@@ -29,6 +29,7 @@ from telltale_shared.errors import Unavailable, problem_response
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
 from telltale_shared.security import TokenVerifier
+from telltale_shared.security.feed import RevocationFeed
 from telltale_shared.store.schema import SCHEMA_VERSION
 from telltale_shared.system_events import SystemEvents
 from telltale_shared.topology import topology
@@ -65,6 +66,8 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     # Everything that is read comes from the database: without the broker, query goes on and only says so.
     health.add("broker", lambda: publisher.problem, needed=False)
     events = SystemEvents(publisher, health, service="query", version=__version__)
+    revocations = RevocationFeed(address, topo, publisher, verifier.revocations, name="query")
+    health.add("revocations", lambda: revocations.problem, needed=False)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -73,7 +76,8 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
             await wait_for_schema(engine, SCHEMA_VERSION)
             await stack.enter_async_context(publisher)
             await stack.enter_async_context(inspector)
-            await stack.enter_async_context(background({"system events": events.run}))
+            await stack.enter_async_context(background({"system events": events.run, "revocations": revocations.run}))
+            await revocations.catch_up()
             yield
 
     app = service_app("query", version=__version__, settings=settings, health=health, lifespan=lifespan)

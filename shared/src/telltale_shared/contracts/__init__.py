@@ -6,7 +6,8 @@ payloads stay readable for ever (``shared/tests/golden``).
 """
 
 from telltale_shared.contracts.anomalies import AnomalyDetected
-from telltale_shared.contracts.codec import MalformedMessage, decode, encode, schema_of
+from telltale_shared.contracts.codec import MalformedMessage, decode, decode_identity, encode, schema_of
+from telltale_shared.contracts.identity import Revocation, RevocationFence
 from telltale_shared.contracts.readings import ReadingBatch, SeriesKey
 from telltale_shared.contracts.system import Heartbeat, LogEvent, ProducerState
 
@@ -17,8 +18,11 @@ __all__ = [
     "MalformedMessage",
     "ProducerState",
     "ReadingBatch",
+    "Revocation",
+    "RevocationFence",
     "SeriesKey",
     "decode",
+    "decode_identity",
     "encode",
     "schema_of",
 ]

@@ -1,22 +1,25 @@
-"""Encoding and decoding of the message union."""
+"""Encoding and decoding of the message unions: one for readings and what is said of them, one for identity."""
 
 import msgspec
 
 from telltale_shared.contracts.anomalies import AnomalyDetected
+from telltale_shared.contracts.identity import IdentityMessage
 from telltale_shared.contracts.readings import ReadingBatch
 from telltale_shared.contracts.system import Heartbeat, LogEvent
 
 Message = ReadingBatch | AnomalyDetected | Heartbeat | LogEvent
+AnyMessage = Message | IdentityMessage
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+_identity_decoder: msgspec.json.Decoder[IdentityMessage] = msgspec.json.Decoder(IdentityMessage)
 
 
 class MalformedMessage(ValueError):
     """The body is no message that this version understands; the text says why."""
 
 
-def encode(message: Message) -> bytes:
+def encode(message: AnyMessage) -> bytes:
     """The JSON body of ``message``."""
     return _encoder.encode(message)
 
@@ -33,7 +36,15 @@ def decode(body: bytes) -> Message:
         raise MalformedMessage(str(error)) from error
 
 
-def schema_of(message: type[Message] | Message) -> str:
+def decode_identity(body: bytes) -> IdentityMessage:
+    """The message of the identity stream in ``body``. Raises like :func:`decode`."""
+    try:
+        return _identity_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedMessage(str(error)) from error
+
+
+def schema_of(message: type[AnyMessage] | AnyMessage) -> str:
     """Schema and version of a message or its class, e.g. ``reading_batch/1``."""
     tag = message.__struct_config__.tag
     assert isinstance(tag, str)  # noqa: S101 - every contract declares its tag as text

@@ -10,6 +10,7 @@ from telltale_auth.accounts import repository
 from telltale_auth.accounts.repository import Account
 from telltale_auth.audit import repository as audit
 from telltale_auth.audit.repository import Origin
+from telltale_auth.outbox import revoke_account
 from telltale_auth.passwords import Passwords
 from telltale_auth.schema import utc_now
 from telltale_auth.sessions import repository as sessions
@@ -21,9 +22,18 @@ from telltale_shared.security import Role
 class AccountService:
     """Creates and changes accounts; every change is audited in its own transaction."""
 
-    def __init__(self, engine: AsyncEngine, passwords: Passwords, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        passwords: Passwords,
+        *,
+        revoked: Callable[[], None] = lambda: None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._engine = engine
         self._passwords = passwords
+        self._revoked = revoked
+        """Called after a transaction that left revocations in the outbox."""
         self._clock = clock
 
     async def exists(self, email: str) -> bool:
@@ -105,7 +115,9 @@ class AccountService:
             stays_administrator = (role or before.role) is Role.ADMIN and is_active is not False
             if administrators == {user_id} and not stays_administrator:
                 raise Conflict("this is the last active administrator; make somebody else one first")
-            await repository.change(connection, user_id, **wanted, token_version=before.token_version + 1)
+            version = before.token_version + 1
+            await repository.change(connection, user_id, **wanted, token_version=version)
+            await revoke_account(connection, user_id, before_version=version)
             now = self._clock()
             await sessions.end_all_of(connection, user_id, now)
             detail = {name: {"from": getattr(before, name), "to": value} for name, value in wanted.items()}
@@ -113,7 +125,9 @@ class AccountService:
             await audit.record(connection, origin, action, at=now, target=before.email, detail=detail)
             return await _existing(connection, user_id)
 
-        return await in_transaction(self._engine, work)
+        changed = await in_transaction(self._engine, work)
+        self._revoked()
+        return changed
 
     async def remove_demo_accounts(self) -> int:
         """Delete the accounts whose password everybody knows; return how many there were."""
@@ -122,6 +136,7 @@ class AccountService:
             accounts = await repository.demo_accounts(connection)
             for account in accounts:
                 await repository.remove(connection, account.id)
+                await revoke_account(connection, account.id, before_version=account.token_version + 1)
                 await audit.record(connection, audit.SYSTEM, "user.deleted", at=self._clock(), target=account.email)
             return len(accounts)
 

@@ -21,6 +21,8 @@ class Origin:
     request_id: str = ""
 
 
+DONE, REFUSED = "done", "refused"
+
 SYSTEM = Origin(address="local")
 """What the service or a command on its machine does by itself."""
 
@@ -33,6 +35,7 @@ async def record(
     at: datetime,
     target: str,
     detail: Mapping[str, Any] | None = None,
+    outcome: str = DONE,
 ) -> None:
     """Add one row.
 
@@ -43,6 +46,7 @@ async def record(
         at: when, UTC.
         target: e-mail address of the account that it was done to.
         detail: what was before and after; never a secret.
+        outcome: ``DONE`` or ``REFUSED``.
     """
     actor = (
         literal("")
@@ -59,6 +63,7 @@ async def record(
             detail=dict(detail or {}),
             address=origin.address,
             request_id=origin.request_id,
+            outcome=outcome,
         )
     )
 

@@ -17,5 +17,7 @@ class AuditEntry(BaseModel):
     action: str
     target: str
     detail: dict[str, Any]
+    outcome: str
+    """``done`` or ``refused``."""
     address: str
     request_id: str

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.security import APIKeyHeader, OAuth2PasswordRequestForm
 
-from telltale_auth.accounts.repository import Account
 from telltale_auth.accounts.schemas import User
 from telltale_auth.dependencies import Sessions, Signer, Visitor
 from telltale_auth.passwords import MAX_LENGTH
@@ -17,7 +16,8 @@ from telltale_auth.sessions.schemas import (
     StreamToken,
     TokenPair,
 )
-from telltale_auth.tokens import ACCESS_SECONDS, STREAM_SECONDS, TokenSigner
+from telltale_auth.sessions.service import SignedIn
+from telltale_auth.tokens import ACCESS_SECONDS, STREAM_SECONDS, Holder, TokenSigner
 from telltale_shared.errors import Unauthenticated
 from telltale_shared.security import Viewer
 
@@ -46,8 +46,10 @@ async def _session_id(header: Annotated[str | None, Depends(_session_header)]) -
 SessionId = Annotated[str, Depends(_session_id)]
 
 
-def _access_token(signer: TokenSigner, account: Account) -> str:
-    return signer.access_token(user_id=account.id, name=account.name, role=account.role, version=account.token_version)
+def _access_token(signer: TokenSigner, signed_in: SignedIn) -> str:
+    account = signed_in.account
+    holder = Holder(account.id, account.name, account.role, account.token_version, signed_in.session_id)
+    return signer.access_token(holder)
 
 
 @router.post("/token", summary="Sign in: an access token and a refresh token")
@@ -59,7 +61,7 @@ async def issue_tokens(
         raise Unauthenticated("e-mail address or password is wrong")
     signed_in = await sessions.start_family(form.username, form.password, origin)
     return TokenPair(
-        access_token=_access_token(signer, signed_in.account),
+        access_token=_access_token(signer, signed_in),
         expires_in=ACCESS_SECONDS,
         refresh_token=signed_in.secret,
     )
@@ -69,7 +71,7 @@ async def issue_tokens(
 async def refresh_tokens(body: RefreshRequest, sessions: Sessions, signer: Signer, origin: Visitor) -> TokenPair:
     signed_in = await sessions.refresh(body.refresh_token, origin)
     return TokenPair(
-        access_token=_access_token(signer, signed_in.account),
+        access_token=_access_token(signer, signed_in),
         expires_in=ACCESS_SECONDS,
         refresh_token=signed_in.secret,
     )
@@ -82,7 +84,7 @@ async def end_tokens(body: RefreshRequest, sessions: Sessions, origin: Visitor) 
 
 @router.post("/stream-token", summary="A token for the live WebSocket, good for half a minute")
 async def issue_stream_token(me: Viewer, signer: Signer) -> StreamToken:
-    token = signer.stream_token(user_id=int(me.user_id), name=me.name, role=me.role, version=me.token_version)
+    token = signer.stream_token(Holder(int(me.user_id), me.name, me.role, me.token_version, me.session_id))
     return StreamToken(token=token, expires_in=STREAM_SECONDS)
 
 
@@ -94,11 +96,11 @@ async def start_session(body: Credentials, sessions: Sessions, origin: Visitor) 
 
 @router.post("/sessions/token", summary="An access token of a browser session")
 async def issue_session_token(session_id: SessionId, sessions: Sessions, signer: Signer) -> SessionToken:
-    account = await sessions.resume_session(session_id)
+    signed_in = await sessions.resume_session(session_id)
     return SessionToken(
-        access_token=_access_token(signer, account),
+        access_token=_access_token(signer, signed_in),
         expires_in=ACCESS_SECONDS,
-        user=User.model_validate(account),
+        user=User.model_validate(signed_in.account),
     )
 
 

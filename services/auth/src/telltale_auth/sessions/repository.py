@@ -21,10 +21,21 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def browser_session(number: int) -> str:
+    """How tokens, and their owner, name the row of ``sessions`` with this id."""
+    return f"s{number}"
+
+
+def client_session(number: int) -> str:
+    """How tokens, and their owner, name the family of refresh tokens with this id."""
+    return f"t{number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One row of ``sessions``."""
 
+    id: int
     user_id: int
     last_used_at: datetime
     expires_at: datetime
@@ -43,28 +54,44 @@ class RefreshToken:
 
 
 async def add_session(
-    connection: AsyncConnection, user_id: int, *, at: datetime, expires_at: datetime, address: str
-) -> str:
-    """A new session; returns its id, which is stored nowhere."""
-    session_id = new_secret()
-    await connection.execute(
+    connection: AsyncConnection, user_id: int, *, at: datetime, expires_at: datetime, address: str, client: str
+) -> tuple[int, str]:
+    """A new session; returns its number, and the secret that its browser keeps, which is stored nowhere."""
+    secret = new_secret()
+    result = await connection.execute(
         insert(sessions).values(
-            digest=digest(session_id),
+            digest=digest(secret),
             user_id=user_id,
             created_at=at,
             last_used_at=at,
             expires_at=expires_at,
             address=address,
+            client=client,
         )
     )
-    return session_id
+    return int(result.lastrowid), secret
 
 
 async def session(connection: AsyncConnection, session_id: str) -> Session | None:
     """The session with this id."""
-    columns = (sessions.c.user_id, sessions.c.last_used_at, sessions.c.expires_at)
+    columns = (sessions.c.id, sessions.c.user_id, sessions.c.last_used_at, sessions.c.expires_at)
     row = (await connection.execute(select(*columns).where(sessions.c.digest == digest(session_id)))).one_or_none()
     return None if row is None else Session(*row)
+
+
+async def is_live(connection: AsyncConnection, session_id: str) -> bool:
+    """Whether what tokens call ``session_id`` has not been ended."""
+    kind, number = session_id[:1], session_id[1:]
+    if not (number.isascii() and number.isdecimal() and len(number) < 20):
+        return False
+    if kind == "s":
+        query = select(sessions.c.id).where(sessions.c.id == int(number))
+    elif kind == "t":
+        family = refresh_families.c
+        query = select(family.id).where(family.id == int(number), family.revoked_at.is_(None))
+    else:
+        return False
+    return (await connection.execute(query)).scalar() is not None
 
 
 async def touch_session(connection: AsyncConnection, session_id: str, at: datetime) -> None:
@@ -78,9 +105,18 @@ async def end_session(connection: AsyncConnection, session_id: str) -> None:
     await connection.execute(delete(sessions).where(sessions.c.digest == digest(session_id)))
 
 
-async def add_family(connection: AsyncConnection, user_id: int, *, at: datetime, expires_at: datetime) -> int:
+async def add_family(
+    connection: AsyncConnection, user_id: int, *, at: datetime, expires_at: datetime, address: str, client: str
+) -> int:
     """A new family of refresh tokens; returns its id."""
-    values = {"user_id": user_id, "created_at": at, "expires_at": expires_at}
+    values = {
+        "user_id": user_id,
+        "created_at": at,
+        "expires_at": expires_at,
+        "last_used_at": at,
+        "address": address,
+        "client": client,
+    }
     return int((await connection.execute(insert(refresh_families).values(values))).lastrowid)
 
 
@@ -111,10 +147,12 @@ async def lock_refresh_token(connection: AsyncConnection, token: str) -> Refresh
     return None if row is None else RefreshToken(*row)
 
 
-async def mark_used(connection: AsyncConnection, token: str, at: datetime) -> None:
+async def mark_used(connection: AsyncConnection, token: str, family_id: int, at: datetime) -> None:
     """Note that a refresh token was exchanged for another."""
     changed = update(refresh_tokens).where(refresh_tokens.c.digest == digest(token)).values(used_at=at)
     await connection.execute(changed)
+    family = update(refresh_families).where(refresh_families.c.id == family_id).values(last_used_at=at)
+    await connection.execute(family)
 
 
 async def revoke_family(connection: AsyncConnection, family_id: int, at: datetime) -> None:

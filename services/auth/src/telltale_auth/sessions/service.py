@@ -16,6 +16,7 @@ from telltale_auth.accounts.repository import Account
 from telltale_auth.accounts.schemas import normal_email
 from telltale_auth.audit import repository as audit
 from telltale_auth.audit.repository import Origin
+from telltale_auth.outbox import revoke_session
 from telltale_auth.passwords import Passwords
 from telltale_auth.schema import utc_now
 from telltale_auth.sessions import repository
@@ -44,10 +45,15 @@ PURGE_PERIOD = 600.0
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """An account, and the secret that its owner stays signed in with."""
+    """An account, and what its owner stays signed in with."""
 
     account: Account
-    secret: str
+    session_id: str
+    """What tokens call it; no secret."""
+    secret: str = ""
+    """The session's secret, or the next refresh token."""
+    expires_at: datetime | None = None
+    """When a browser session ends if it is not used again."""
 
 
 class SessionService:
@@ -59,14 +65,17 @@ class SessionService:
         passwords: Passwords,
         throttle: LoginThrottle,
         *,
+        revoked: Callable[[], None] = lambda: None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._engine = engine
         self._passwords = passwords
         self._throttle = throttle
+        self._revoked = revoked
+        """Called after a transaction that left revocations in the outbox."""
         self._clock = clock
 
-    async def start_session(self, email: str, password: str, origin: Origin) -> SignedIn:
+    async def start_session(self, email: str, password: str, origin: Origin, *, client: str = "") -> SignedIn:
         """Sign in a browser; the secret is the session's id.
 
         Raises:
@@ -74,19 +83,25 @@ class SessionService:
             TooManyRequests: too many failed attempts, or too many people at once.
         """
 
-        async def begin(connection: AsyncConnection, account: Account, now: datetime) -> str:
-            return await repository.add_session(
-                connection, account.id, at=now, expires_at=now + SESSION_LIFETIME, address=origin.address
+        async def begin(connection: AsyncConnection, account: Account, now: datetime) -> tuple[str, str]:
+            expires_at = now + SESSION_LIFETIME
+            number, secret = await repository.add_session(
+                connection, account.id, at=now, expires_at=expires_at, address=origin.address, client=client
             )
+            return repository.browser_session(number), secret
 
         return await self._sign_in(email, password, origin, "session.started", begin)
 
-    async def start_family(self, email: str, password: str, origin: Origin) -> SignedIn:
+    async def start_family(self, email: str, password: str, origin: Origin, *, client: str = "") -> SignedIn:
         """Sign in an API client; the secret is its first refresh token. Raises like :meth:`start_session`."""
 
-        async def begin(connection: AsyncConnection, account: Account, now: datetime) -> str:
-            family = await repository.add_family(connection, account.id, at=now, expires_at=now + FAMILY_LIFETIME)
-            return await repository.add_refresh_token(connection, family, at=now, expires_at=now + REFRESH_IDLE)
+        async def begin(connection: AsyncConnection, account: Account, now: datetime) -> tuple[str, str]:
+            expires_at = now + FAMILY_LIFETIME
+            family = await repository.add_family(
+                connection, account.id, at=now, expires_at=expires_at, address=origin.address, client=client
+            )
+            token = await repository.add_refresh_token(connection, family, at=now, expires_at=now + REFRESH_IDLE)
+            return repository.client_session(family), token
 
         return await self._sign_in(email, password, origin, "tokens.issued", begin)
 
@@ -96,7 +111,7 @@ class SessionService:
         password: str,
         origin: Origin,
         action: str,
-        begin: Callable[[AsyncConnection, Account, datetime], Awaitable[str]],
+        begin: Callable[[AsyncConnection, Account, datetime], Awaitable[tuple[str, str]]],
     ) -> SignedIn:
         try:
             address = normal_email(email)
@@ -116,10 +131,10 @@ class SessionService:
                 return None
             now = self._clock()
             await accounts.change(connection, account.id, last_login_at=now)
-            secret = await begin(connection, account, now)
+            session_id, secret = await begin(connection, account, now)
             by_owner = Origin(account.id, origin.address, origin.request_id)
             await audit.record(connection, by_owner, action, at=now, target=account.email)
-            return SignedIn(await accounts.by_id(connection, account.id) or account, secret)
+            return SignedIn(await accounts.by_id(connection, account.id) or account, session_id, secret)
 
         signed_in = await in_transaction(self._engine, work)
         if signed_in is None:
@@ -134,37 +149,43 @@ class SessionService:
         log.info("sign-in refused", address=origin.address)
         raise Unauthenticated("e-mail address or password is wrong")
 
-    async def resume_session(self, session_id: str) -> Account:
-        """The account of a browser session.
+    async def resume_session(self, secret: str) -> SignedIn:
+        """Whose browser session this is.
 
         Raises:
             Unauthenticated: the session has ended.
         """
 
-        async def work(connection: AsyncConnection) -> Account | None:
+        async def work(connection: AsyncConnection) -> SignedIn | None:
             now = self._clock()
-            session = await repository.session(connection, session_id)
+            session = await repository.session(connection, secret)
             if session is None or now >= min(session.expires_at, session.last_used_at + SESSION_IDLE):
                 return None
             if now - session.last_used_at > TOUCH_AFTER:
-                await repository.touch_session(connection, session_id, now)
-            return await accounts.by_id(connection, session.user_id)
+                await repository.touch_session(connection, secret, now)
+            account = await accounts.by_id(connection, session.user_id)
+            if account is None or not account.is_active:
+                return None
+            expires_at = min(session.expires_at, now + SESSION_IDLE)
+            return SignedIn(account, repository.browser_session(session.id), expires_at=expires_at)
 
-        account = await in_transaction(self._engine, work)
-        if account is None or not account.is_active:
+        signed_in = await in_transaction(self._engine, work)
+        if signed_in is None:
             raise Unauthenticated("this session has ended; sign in again")
-        return account
+        return signed_in
 
-    async def end_session(self, session_id: str, origin: Origin) -> None:
+    async def end_session(self, secret: str, origin: Origin) -> None:
         """Sign out a browser; a session that has ended already is no error."""
 
         async def work(connection: AsyncConnection) -> None:
-            session = await repository.session(connection, session_id)
+            session = await repository.session(connection, secret)
             if session is not None:
-                await repository.end_session(connection, session_id)
+                await repository.end_session(connection, secret)
+                await revoke_session(connection, session.user_id, repository.browser_session(session.id))
                 await self._record_end(connection, session.user_id, origin, "session.ended")
 
         await in_transaction(self._engine, work)
+        self._revoked()
 
     async def refresh(self, token: str, origin: Origin) -> SignedIn:
         """Exchange a refresh token for the next one of its family.
@@ -181,7 +202,7 @@ class SessionService:
             if found is None or found.revoked_at is not None:
                 return None
             if found.used_at is not None and now - found.used_at > REFRESH_GRACE:
-                await repository.revoke_family(connection, found.family_id, now)
+                await self._end_family(connection, found, now)
                 await self._record_end(connection, found.user_id, origin, "tokens.reuse_detected")
                 REUSED.inc()
                 log.warning("a refresh token was used again; its family is revoked", user_id=found.user_id)
@@ -190,13 +211,14 @@ class SessionService:
             if account is None or not account.is_active or now >= min(found.expires_at, found.family_expires_at):
                 return None
             if found.used_at is None:
-                await repository.mark_used(connection, token, now)
+                await repository.mark_used(connection, token, found.family_id, now)
             expires_at = min(now + REFRESH_IDLE, found.family_expires_at)
             following = await repository.add_refresh_token(connection, found.family_id, at=now, expires_at=expires_at)
-            return SignedIn(account, following)
+            return SignedIn(account, repository.client_session(found.family_id), following)
 
         signed_in = await in_transaction(self._engine, work)
         if signed_in is None:
+            self._revoked()
             raise Unauthenticated("this refresh token is not valid any more; sign in again")
         return signed_in
 
@@ -206,10 +228,11 @@ class SessionService:
         async def work(connection: AsyncConnection) -> None:
             found = await repository.lock_refresh_token(connection, token)
             if found is not None and found.revoked_at is None:
-                await repository.revoke_family(connection, found.family_id, self._clock())
+                await self._end_family(connection, found, self._clock())
                 await self._record_end(connection, found.user_id, origin, "tokens.ended")
 
         await in_transaction(self._engine, work)
+        self._revoked()
 
     async def purge_for_ever(self) -> None:
         """Delete what has expired, every ten minutes, until cancelled."""
@@ -219,6 +242,10 @@ class SessionService:
             except (SQLAlchemyError, OSError) as error:
                 log.warning("expired sessions not deleted; tried again later", error=str(error)[:200])
             await asyncio.sleep(PURGE_PERIOD)
+
+    async def _end_family(self, connection: AsyncConnection, token: repository.RefreshToken, now: datetime) -> None:
+        await repository.revoke_family(connection, token.family_id, now)
+        await revoke_session(connection, token.user_id, repository.client_session(token.family_id))
 
     async def _record_end(self, connection: AsyncConnection, user_id: int, origin: Origin, action: str) -> None:
         owner = await accounts.by_id(connection, user_id)

@@ -26,7 +26,7 @@ from telltale_shared.broker.inspection import InspectionFailed, QueueInspector
 from telltale_shared.database import error_number
 from telltale_shared.instants import EPOCH
 from telltale_shared.store.schema import SCHEMA_VERSION
-from telltale_shared.topology import LIVE_STREAM, Topology
+from telltale_shared.topology import IDENTITY_STREAM, LIVE_STREAM, Topology
 
 SILENT_SECONDS = 20.0
 SIZES_MAX_AGE = 30.0
@@ -135,7 +135,7 @@ def _broker_reasons(queues: Sequence[QueueStatus], broker: BrokerStatus) -> Iter
     if not broker.reachable:
         yield f"the broker does not answer ({broker.problem})"
     for queue in queues:
-        if queue.name != LIVE_STREAM and queue.messages and not queue.consumers:
+        if queue.name not in (LIVE_STREAM, IDENTITY_STREAM) and queue.messages and not queue.consumers:
             yield f"nothing consumes {queue.name}, where {queue.messages:,} messages wait"
 
 

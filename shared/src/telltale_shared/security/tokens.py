@@ -1,20 +1,16 @@
-"""Who is asking and what they may do: access tokens verified locally, roles as a typed dependency."""
+"""Verifying access tokens where they are presented: with published keys, without asking auth."""
 
 import asyncio
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 import httpx
 import jwt
 import structlog
-from fastapi import Depends, FastAPI, Request
-from fastapi.security import OAuth2PasswordBearer
-from starlette.requests import HTTPConnection
 
-from telltale_shared.errors import Forbidden, Unauthenticated, Unavailable
+from telltale_shared.security.revocations import Revocations
+from telltale_shared.security.roles import Principal, Role
 
 log = structlog.get_logger("telltale.security")
 
@@ -31,32 +27,6 @@ KEYS_RETRY_AGE = 0.5
 CACHE_SIZE = 10_000
 
 
-class Role(StrEnum):
-    """What an account may do; each role includes the ones before it."""
-
-    VIEWER = "VIEWER"
-    USER = "USER"
-    ADMIN = "ADMIN"
-
-    def includes(self, other: "Role") -> bool:
-        """Whether this role may do whatever ``other`` may."""
-        order = list(Role)
-        return order.index(self) >= order.index(other)
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Whose token a request or socket presented."""
-
-    user_id: str
-    name: str
-    role: Role
-    token_id: str
-    token_version: int
-    expires_at: int
-    """Seconds since 1970-01-01 UTC."""
-
-
 class KeysUnavailable(Exception):
     """The public keys could not be fetched and none are cached."""
 
@@ -69,10 +39,14 @@ class TokenVerifier:
     """Verifies access tokens with the keys that auth publishes.
 
     Keys are fetched once and again when a token names an unknown one, at most every few seconds; while auth is away the
-    cached keys go on working. Verified tokens are remembered until they expire.
+    cached keys go on working. Verified tokens are remembered until they expire; whether one was revoked is looked up
+    each time.
     """
 
-    def __init__(self, auth_url: str, *, http: httpx.AsyncClient | None = None) -> None:
+    def __init__(
+        self, auth_url: str, *, revocations: Revocations | None = None, http: httpx.AsyncClient | None = None
+    ) -> None:
+        self.revocations = revocations or Revocations()
         self._url = f"{auth_url}/.well-known/jwks.json"
         self._http = http
         self._keys: dict[str, Any] = {}
@@ -89,19 +63,20 @@ class TokenVerifier:
             kind: the ``typ`` claim it must have: ``access`` or ``stream``.
 
         Raises:
-            InvalidToken: forged, expired, for another purpose, or malformed.
+            InvalidToken: forged, expired, revoked, for another purpose, or malformed.
             KeysUnavailable: auth never answered since this service started.
         """
-        known = self._verified.get((kind, token))
-        if known is not None:
-            if known.expires_at + LEEWAY_SECONDS > time.time():
-                return known
+        principal = self._verified.get((kind, token))
+        if principal is None:
+            principal = _decode(token, await self._key_of(token), kind)
+            self._verified[kind, token] = principal
+            while len(self._verified) > CACHE_SIZE:
+                self._verified.popitem(last=False)
+        elif principal.expires_at + LEEWAY_SECONDS <= time.time():
             del self._verified[kind, token]
             raise InvalidToken("the token has expired")
-        principal = _decode(token, await self._key_of(token), kind)
-        self._verified[kind, token] = principal
-        while len(self._verified) > CACHE_SIZE:
-            self._verified.popitem(last=False)
+        if self.revocations.covers(principal):
+            raise InvalidToken("the account has changed since this token was issued")
         return principal
 
     async def problem(self) -> str | None:
@@ -174,74 +149,7 @@ def _decode(token: str, key: Any, kind: str) -> Principal:
             token_id=str(claims["jti"]),
             token_version=int(claims["ver"]),
             expires_at=int(claims["exp"]),
+            session_id=str(claims.get("sid", "")),
         )
     except (jwt.PyJWTError, ValueError, TypeError) as error:
         raise InvalidToken(str(error)) from error
-
-
-class _Bearer(OAuth2PasswordBearer):
-    """Reads the bearer token; Swagger's Authorize of auth asks for one."""
-
-    async def __call__(self, request: HTTPConnection) -> str | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("send an access token: Authorization: Bearer …")
-        return token
-
-
-_SCHEME = "AccessToken"
-_bearer = _Bearer(tokenUrl="/api/v1/auth/token", scheme_name=_SCHEME)
-
-
-def describe_foreign_tokens(app: FastAPI) -> None:
-    """Make Swagger's Authorize of ``app`` take a token that auth has issued.
-
-    The password form works in auth's own Swagger only: from elsewhere the browser would have to know auth's public
-    address, and auth would have to answer pages of all other services.
-    """
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        schemes = document.get("components", {}).get("securitySchemes", {})
-        if _SCHEME in schemes:
-            schemes[_SCHEME] = {
-                "type": "http",
-                "scheme": "bearer",
-                "bearerFormat": "JWT",
-                "description": "The `access_token` that auth's `POST /api/v1/auth/token` answers; good for 5 minutes.",
-            }
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
-
-
-async def authenticated(request: Request, token: Annotated[str, Depends(_bearer)]) -> Principal:
-    """The principal of a request; the app keeps its :class:`TokenVerifier` in ``app.state.verifier``."""
-    verifier: TokenVerifier = request.app.state.verifier
-    try:
-        return await verifier.verify(token)
-    except InvalidToken as error:
-        raise Unauthenticated(f"{error}; log in again") from error
-    except KeysUnavailable as error:
-        raise Unavailable(str(error)) from error
-
-
-class RequireRole:
-    """A dependency that lets only principals of at least ``role`` through and gives the principal."""
-
-    def __init__(self, role: Role) -> None:
-        self.role = role
-
-    async def __call__(self, principal: Annotated[Principal, Depends(authenticated)]) -> Principal:
-        if not principal.role.includes(self.role):
-            raise Forbidden(f"this needs the role {self.role}; yours is {principal.role}")
-        return principal
-
-
-Viewer = Annotated[Principal, Depends(RequireRole(Role.VIEWER))]
-"""Parameter type of an endpoint that anyone with an account may call."""
-User = Annotated[Principal, Depends(RequireRole(Role.USER))]
-"""Parameter type of an endpoint that needs USER or ADMIN."""
-Admin = Annotated[Principal, Depends(RequireRole(Role.ADMIN))]
-"""Parameter type of an endpoint that needs ADMIN."""

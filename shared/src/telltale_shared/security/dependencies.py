@@ -1,0 +1,79 @@
+"""What FastAPI endpoints ask for: a principal of at least a role, as a parameter's type."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.security import OAuth2PasswordBearer
+from starlette.requests import HTTPConnection
+
+from telltale_shared.errors import Forbidden, Unauthenticated, Unavailable
+from telltale_shared.security.roles import Principal, Role
+from telltale_shared.security.tokens import InvalidToken, KeysUnavailable, TokenVerifier
+
+
+class _Bearer(OAuth2PasswordBearer):
+    """Reads the bearer token; Swagger's Authorize of auth asks for one."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("send an access token: Authorization: Bearer …")
+        return token
+
+
+_SCHEME = "AccessToken"
+_bearer = _Bearer(tokenUrl="/api/v1/auth/token", scheme_name=_SCHEME)
+
+
+def describe_foreign_tokens(app: FastAPI) -> None:
+    """Make Swagger's Authorize of ``app`` take a token that auth has issued.
+
+    The password form works in auth's own Swagger only: from elsewhere the browser would have to know auth's public
+    address, and auth would have to answer pages of all other services.
+    """
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemes = document.get("components", {}).get("securitySchemes", {})
+        if _SCHEME in schemes:
+            schemes[_SCHEME] = {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description": "The `access_token` that auth's `POST /api/v1/auth/token` answers; good for 5 minutes.",
+            }
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+
+
+async def authenticated(request: Request, token: Annotated[str, Depends(_bearer)]) -> Principal:
+    """The principal of a request; the app keeps its :class:`TokenVerifier` in ``app.state.verifier``."""
+    verifier: TokenVerifier = request.app.state.verifier
+    try:
+        return await verifier.verify(token)
+    except InvalidToken as error:
+        raise Unauthenticated(f"{error}; log in again") from error
+    except KeysUnavailable as error:
+        raise Unavailable(str(error)) from error
+
+
+class RequireRole:
+    """A dependency that lets only principals of at least ``role`` through and gives the principal."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    async def __call__(self, principal: Annotated[Principal, Depends(authenticated)]) -> Principal:
+        if not principal.role.includes(self.role):
+            raise Forbidden(f"this needs the role {self.role}; yours is {principal.role}")
+        return principal
+
+
+Viewer = Annotated[Principal, Depends(RequireRole(Role.VIEWER))]
+"""Parameter type of an endpoint that anyone with an account may call."""
+User = Annotated[Principal, Depends(RequireRole(Role.USER))]
+"""Parameter type of an endpoint that needs USER or ADMIN."""
+Admin = Annotated[Principal, Depends(RequireRole(Role.ADMIN))]
+"""Parameter type of an endpoint that needs ADMIN."""
