@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telltale_shared.store.horizons import advance_horizon
 from telltale_shared.store.partitions import DAYS_AHEAD, PartitionedTable, ensure_partitions
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +47,12 @@ async def count(engine: AsyncEngine) -> int:
         return int((await connection.execute(text("SELECT COUNT(*) FROM records_copy"))).scalar_one())
 
 
+async def horizon(engine: AsyncEngine) -> datetime | None:
+    async with engine.connect() as connection:
+        found = await connection.execute(text("SELECT rows_from FROM horizons WHERE table_name = 'records_copy'"))
+        return found.scalar()
+
+
 async def test_the_first_start_makes_old_history_and_the_coming_days(copied: AsyncEngine) -> None:
     await ensure_partitions(copied, TABLE, today=TODAY)
     assert (await bounds(copied))[-1] == str(TODAY + timedelta(days=DAYS_AHEAD + 1))
@@ -74,6 +81,11 @@ async def test_what_is_past_its_retention_goes_and_the_rest_stays(copied: AsyncE
     await insert(copied, datetime(2030, 3, 2, 12, tzinfo=UTC))
     await ensure_partitions(copied, TABLE, today=TODAY + timedelta(days=11))
     assert await count(copied) == 1
+    # The horizon was noted, and one that is farther ahead stays when a longer retention drops less.
+    assert await horizon(copied) == datetime.fromisoformat("2030-03-02")
+    async with copied.begin() as connection:
+        await advance_horizon(connection, TABLE.name, datetime.fromisoformat("2030-02-01"))
+    assert await horizon(copied) == datetime.fromisoformat("2030-03-02")
     # A reading older than what was dropped still has a place, should a longer retention let it in again.
     await insert(copied, datetime(2030, 2, 1, tzinfo=UTC))
     assert await count(copied) == 2

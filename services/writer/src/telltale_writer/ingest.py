@@ -160,8 +160,9 @@ class _Transaction:
         columns, origins = columns.take(order), origins[order]
         outcomes = await insert_records(connection, columns)
         fresh = outcomes == Outcome.STORED
-        await rollups.add(connection, columns.take(fresh), origins[fresh])
+        # In the order of an edit: records, latest, rollups. The other way round the two could wait for each other.
         await advance_latest(connection, columns.take(fresh))
+        await rollups.add(connection, columns.take(fresh), origins[fresh])
         sorted_owner = owner[order]
         stored = np.bincount(sorted_owner[fresh], minlength=len(kept)).astype(np.int64)
         repeated = np.bincount(sorted_owner[outcomes == Outcome.REPEATED], minlength=len(kept)).astype(np.int64)

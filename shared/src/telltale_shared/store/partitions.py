@@ -5,13 +5,14 @@ Partitions are days from the first one on; all that is older falls into one part
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_shared.database import in_transaction
+from telltale_shared.store.horizons import advance_horizon
 
 log = structlog.get_logger("telltale.store")
 
@@ -60,10 +61,14 @@ async def ensure_partitions(engine: AsyncEngine, table: PartitionedTable, *, tod
         definitions = ", ".join(_definition(f"d{day:%Y%m%d}", day + timedelta(days=1)) for day in ahead)
         await _alter(engine, table.name, f"ADD PARTITION IF NOT EXISTS ({definitions})")
     horizon = today - timedelta(days=table.retention_days)
-    expired = [p.name for p in partitions if p.ends <= horizon and p.name != FIRST]
+    expired = [p for p in partitions if p.ends <= horizon and p.name != FIRST]
     if expired:
-        log.info("partitions dropped", table=table.name, partitions=expired)
-        await _alter(engine, table.name, f"DROP PARTITION IF EXISTS {', '.join(expired)}")
+        names = [p.name for p in expired]
+        # First the horizon: whoever computes rollups again after a crash in between leaves those in front of it alone.
+        rows_from = datetime.combine(max(p.ends for p in expired), time.min)
+        await in_transaction(engine, lambda connection: advance_horizon(connection, table.name, rows_from))
+        log.info("partitions dropped", table=table.name, partitions=names)
+        await _alter(engine, table.name, f"DROP PARTITION IF EXISTS {', '.join(names)}")
 
 
 def _definition(name: str, ends: date) -> str:

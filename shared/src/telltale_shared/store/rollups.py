@@ -1,39 +1,31 @@
-"""Rollups: count, sum, sum of squares and extremes per series and minute, hour and day.
+"""Rollups: count, sum, sum of squares, extremes and a sketch per series and minute, hour and day.
 
 Inserts add to them in the same transaction. Whatever changes or removes a record recomputes the buckets it touched:
-lock the bucket rows in order first, then read the level below.
+lock the rows of the buckets in order first, then read the level below. The order is that of the tiers, and of the key
+within one. The row with the numbers of a bucket guards its sketch, too: who writes the sketch holds that row.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import numpy as np
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from telltale_shared.store.records import Columns, Floats, datetimes
+from telltale_shared.instants import microseconds
+from telltale_shared.store import sketches
+from telltale_shared.store.buckets import Buckets, read_finer, read_records
+from telltale_shared.store.compaction import compact_by_chance
+from telltale_shared.store.horizons import hold_horizon
+from telltale_shared.store.levels import Level
+from telltale_shared.store.records import Columns, Floats, Integers
+from telltale_shared.store.tiers import DAY, HOUR, MINUTE, TIERS, Tier
 
-_MICROSECONDS = 1_000_000
+__all__ = ["DAY", "HOUR", "MINUTE", "TIERS", "Tier", "add", "lock", "recompute", "recompute_at"]
 
-
-@dataclass(frozen=True)
-class Tier:
-    """One level of rollups and the level that it is recomputed from."""
-
-    table: str
-    seconds: int
-
-    def bucket_of(self, at: datetime) -> datetime:
-        """The beginning of the bucket that holds the naive UTC instant ``at``."""
-        midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
-        return midnight + timedelta(seconds=(at - midnight) // timedelta(seconds=self.seconds) * self.seconds)
-
-
-MINUTE = Tier("rollups_minute", 60)
-HOUR = Tier("rollups_hour", 3_600)
-DAY = Tier("rollups_day", 86_400)
-TIERS = (MINUTE, HOUR, DAY)
+LOCKED_AT_ONCE = 1_000
+"""Buckets that one statement locks."""
+READ_AT_ONCE = 60
+"""Buckets that are read and written at a time: an hour of minutes is 3,600 records at one a second."""
 
 _ADD = """
 INSERT INTO {table} (series_id, bucket, `count`, total, total_squares, minimum, maximum)
@@ -42,29 +34,22 @@ ON DUPLICATE KEY UPDATE `count` = `count` + VALUES(`count`), total = total + VAL
   total_squares = total_squares + VALUES(total_squares),
   minimum = LEAST(minimum, VALUES(minimum)), maximum = GREATEST(maximum, VALUES(maximum))
 """
+_ADD_SKETCH = """
+INSERT INTO {table} (series_id, bucket, bins) VALUES (%s, %s, %s)
+ON DUPLICATE KEY UPDATE bins = CONCAT(bins, VALUES(bins))
+"""
 _LOCK = """
 INSERT INTO {table} (series_id, bucket, `count`, total, total_squares, minimum, maximum)
-VALUES (:series_id, :bucket, 0, 0, 0, 0, 0) ON DUPLICATE KEY UPDATE `count` = `count`
-"""
-# A plain SELECT reads what is committed and waits for nobody; the same inside an UPDATE would lock the rows it reads,
-# and wait for a writer that waits for our bucket.
-_FROM_RECORDS = """
-SELECT COUNT(*) AS `count`, SUM(value) AS total, SUM(POW(value - series.origin, 2)) AS total_squares,
-       MIN(value) AS minimum, MAX(value) AS maximum
-FROM records JOIN series ON series.id = records.series_id
-WHERE records.series_id = :series_id AND observed_at >= :bucket AND observed_at < :following
-"""
-_FROM_FINER = """
-SELECT COALESCE(SUM(`count`), 0) AS `count`, SUM(total) AS total, SUM(total_squares) AS total_squares,
-       MIN(minimum) AS minimum, MAX(maximum) AS maximum
-FROM {finer} WHERE series_id = :series_id AND bucket >= :bucket AND bucket < :following
+VALUES (%s, %s, 0, 0, 0, 0, 0) ON DUPLICATE KEY UPDATE `count` = `count`
 """
 _SET = """
-UPDATE {table} SET `count` = :count, total = :total, total_squares = :total_squares, minimum = :minimum,
-  maximum = :maximum
-WHERE series_id = :series_id AND bucket = :bucket
+UPDATE {table} SET `count` = %s, total = %s, total_squares = %s, minimum = %s, maximum = %s
+WHERE series_id = %s AND bucket = %s
 """
-_DROP = "DELETE FROM {table} WHERE series_id = :series_id AND bucket = :bucket"
+_SET_SKETCH = """
+INSERT INTO {table} (series_id, bucket, bins) VALUES (%s, %s, %s) ON DUPLICATE KEY UPDATE bins = VALUES(bins)
+"""
+_DROP = "DELETE FROM {table} WHERE series_id = %s AND bucket = %s"
 
 
 async def add(connection: AsyncConnection, columns: Columns, origins: Floats) -> None:
@@ -77,68 +62,93 @@ async def add(connection: AsyncConnection, columns: Columns, origins: Floats) ->
     """
     if not len(columns):
         return
-    squares = (columns.value - origins) ** 2
-    level = _Level(
-        columns.series_id, columns.observed_at, np.ones(len(columns), np.int64), columns.value, squares,
-        columns.value, columns.value,
-    )  # fmt: skip
+    level = Level.of_readings(columns, origins)
+    codes = sketches.codes(columns.value)
+    row = np.arange(len(columns))
+    added: list[tuple[Tier, list[tuple[int, datetime]], list[bytes]]] = []
     for tier in TIERS:
-        level = level.grouped(tier.seconds * _MICROSECONDS)
-        await connection.exec_driver_sql(_ADD.format(table=tier.table), level.rows())
-
-
-@dataclass(frozen=True)
-class _Level:
-    """Aggregates in the order (series, time); each coarser level is grouped from the finer one."""
-
-    series_id: np.ndarray
-    at: np.ndarray
-    count: np.ndarray
-    total: np.ndarray
-    squares: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-    def grouped(self, width: int) -> "_Level":
-        bucket = self.at - self.at % width
-        starts = np.flatnonzero(np.append(True, (np.diff(self.series_id) != 0) | (np.diff(bucket) != 0)))
-        return _Level(
-            self.series_id[starts],
-            bucket[starts],
-            np.add.reduceat(self.count, starts),
-            np.add.reduceat(self.total, starts),
-            np.add.reduceat(self.squares, starts),
-            np.minimum.reduceat(self.low, starts),
-            np.maximum.reduceat(self.high, starts),
+        level, group = level.grouped(tier.width)
+        row = group[row]
+        keys = level.keys()
+        await _run(
+            connection, _ADD, tier.table, [(*key, *numbers) for key, numbers in zip(keys, level.numbers(), strict=True)]
         )
-
-    def rows(self) -> list[tuple[object, ...]]:
-        columns = (self.count, self.total, self.squares, self.low, self.high)
-        return list(
-            zip(self.series_id.tolist(), datetimes(self.at), *(column.tolist() for column in columns), strict=True)
+        added.append((tier, keys, sketches.to_blobs(row, codes, None, length=len(level))))
+    for tier, keys, blobs in added:
+        await _run(
+            connection, _ADD_SKETCH, tier.sketches, [(*key, blob) for key, blob in zip(keys, blobs, strict=True)]
         )
+        await compact_by_chance(connection, tier, keys, blobs)
 
 
 async def recompute(connection: AsyncConnection, touched: Iterable[tuple[int, datetime]]) -> None:
     """Bring every bucket that holds one of ``touched`` in line with the records.
 
+    Buckets before the horizon stay as they are: retention has dropped the records that they were made from.
+
     Args:
         connection: in the transaction that changed or removed those records.
         touched: (series id, naive UTC instant) of each changed record.
     """
-    records = set(touched)
+    pairs = list(touched)
+    await recompute_at(
+        connection,
+        np.array([series_id for series_id, _ in pairs], np.int64),
+        np.array([at for _, at in pairs], "datetime64[us]").astype(np.int64),
+    )
+
+
+async def recompute_at(connection: AsyncConnection, series_id: Integers, observed_at: Integers) -> None:
+    """As :func:`recompute`, with what was touched in columns; ``observed_at`` in µs since 1970-01-01 UTC."""
+    horizon = await hold_horizon(connection)
+    if horizon is not None:
+        whole = observed_at >= microseconds(horizon)
+        series_id, observed_at = series_id[whole], observed_at[whole]
     finer: Tier | None = None
     for tier in TIERS:
-        width = timedelta(seconds=tier.seconds)
-        buckets = [
-            {"series_id": series_id, "bucket": bucket, "following": bucket + width}
-            for series_id, bucket in sorted({(series_id, tier.bucket_of(at)) for series_id, at in records})
-        ]
-        source = _FROM_RECORDS if finer is None else _FROM_FINER.format(finer=finer.table)
-        for bucket in buckets:
-            await connection.execute(text(_LOCK.format(table=tier.table)), bucket)
-        for bucket in buckets:
-            found = (await connection.execute(text(source), bucket)).mappings().one()
-            change = _SET if found["count"] else _DROP
-            await connection.execute(text(change.format(table=tier.table)), {**bucket, **found})
+        for locked in Buckets.holding(tier, series_id, observed_at).portions(LOCKED_AT_ONCE):
+            await lock(connection, locked)
+            for buckets in locked.portions(READ_AT_ONCE):
+                # A plain SELECT reads what is committed and waits for nobody; the same inside an UPDATE would lock the
+                # rows it reads, and wait for a writer that waits for our bucket.
+                if finer is None:
+                    level, blobs = await _from_records(connection, buckets)
+                else:
+                    level, blobs = await _from_finer(connection, buckets, finer)
+                await _set(connection, buckets, level, blobs)
         finer = tier
+
+
+async def lock(connection: AsyncConnection, buckets: Buckets) -> None:
+    """Hold ``buckets`` until the transaction ends; one that does not exist yet is there, empty, for the caller."""
+    await _run(connection, _LOCK, buckets.tier.table, buckets.keys())
+
+
+async def _from_records(connection: AsyncConnection, buckets: Buckets) -> tuple[Level, list[bytes]]:
+    columns, origins = await read_records(connection, buckets)
+    level, row = Level.of_readings(columns, origins).grouped(buckets.tier.width)
+    return level, sketches.to_blobs(row, sketches.codes(columns.value), None, length=len(level))
+
+
+async def _from_finer(connection: AsyncConnection, buckets: Buckets, finer: Tier) -> tuple[Level, list[bytes]]:
+    below, blobs = await read_finer(connection, buckets, finer)
+    level, group = below.grouped(buckets.tier.width)
+    row, codes, counts = sketches.bins_in(blobs)
+    return level, sketches.to_blobs(group[row], codes, counts, length=len(level))
+
+
+async def _set(connection: AsyncConnection, buckets: Buckets, level: Level, blobs: Sequence[bytes]) -> None:
+    """Write what ``level`` holds of ``buckets``, remove those that it does not hold."""
+    tier, keys = buckets.tier, level.keys()
+    gone = sorted(set(buckets.keys()).difference(keys))
+    await _run(
+        connection, _SET, tier.table, [(*numbers, *key) for numbers, key in zip(level.numbers(), keys, strict=True)]
+    )
+    await _run(connection, _SET_SKETCH, tier.sketches, [(*key, blob) for key, blob in zip(keys, blobs, strict=True)])
+    await _run(connection, _DROP, tier.table, gone)
+    await _run(connection, _DROP, tier.sketches, gone)
+
+
+async def _run(connection: AsyncConnection, statement: str, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        await connection.exec_driver_sql(statement.format(table=table), list(rows))

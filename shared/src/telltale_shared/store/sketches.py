@@ -8,10 +8,11 @@ On disk a sketch is a run of entries (code, count) in any order; a code may come
 two runs is the sum of two sketches.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Context
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,6 @@ ENTRY = np.dtype([("code", "<i2"), ("count", "<u4")])
 """One entry of a run, 6 bytes."""
 
 Codes = npt.NDArray[np.int16]
-Entries = npt.NDArray[np.void]
 
 _SMALLEST, _LARGEST = 1e-100, 1e100
 _CODES = 1 << 16
@@ -131,15 +131,45 @@ class Sketch:
 
     def to_bytes(self) -> bytes:
         """As it is stored."""
-        return entries_of(self.codes, self.counts).tobytes()
+        return to_blobs(np.zeros(len(self.codes), np.int64), self.codes, self.counts, length=1)[0]
 
 
-def entries_of(of: Codes, counts: Integers) -> Entries:
-    """Entries of bins with their counts; a count too large for one entry is spread over several."""
+def to_blobs(rows: Integers, of: Codes, counts: Integers | None, *, length: int) -> list[bytes]:
+    """Many sketches at once, each as short as it can be stored.
+
+    Args:
+        rows: of each bin, in any order, the row whose sketch it belongs to.
+        of: the code of each bin; one that comes several times in a row is added up.
+        counts: how many values each bin holds; None: one.
+        length: the number of rows.
+    """
+    keys = rows * _CODES + of + _CODES // 2
+    order = None if counts is None else np.argsort(keys, kind="stable")
+    keys = np.sort(keys) if order is None else keys[order]
+    starts = np.flatnonzero(np.append(True, np.diff(keys) != 0)) if len(keys) else np.zeros(0, np.int64)
+    if counts is None:
+        totals = np.diff(np.append(starts, len(keys)))
+    else:
+        totals = np.add.reduceat(counts[order], starts) if len(keys) else counts
+    keys, totals = _within_entries(keys[starts], totals)
+    entries = np.empty(len(keys), ENTRY)
+    entries["code"], entries["count"] = keys % _CODES - _CODES // 2, totals
+    ends = np.searchsorted(keys, np.arange(length + 1) * _CODES) * ENTRY.itemsize
+    joined = entries.tobytes()
+    return [joined[begin:end] for begin, end in pairwise(ends.tolist())]
+
+
+def bins_in(blobs: Sequence[bytes]) -> tuple[Integers, Codes, Integers]:
+    """The bins of stored sketches: of each its row, code and count. A code may come several times in a row."""
+    entries = np.frombuffer(b"".join(blobs), ENTRY)
+    lengths = np.array([len(blob) for blob in blobs], np.int64) // ENTRY.itemsize
+    return np.repeat(np.arange(len(blobs)), lengths), entries["code"], entries["count"].astype(np.int64)
+
+
+def _within_entries(keys: Integers, counts: Integers) -> tuple[Integers, Integers]:
+    """A count too large for one entry is spread over several of the same key."""
     while len(large := np.flatnonzero(counts > _LARGEST_COUNT)):
         counts = np.insert(counts, large, _LARGEST_COUNT)
         counts[large + np.arange(1, len(large) + 1)] -= _LARGEST_COUNT
-        of = np.insert(of, large, of[large])
-    entries = np.empty(len(of), ENTRY)
-    entries["code"], entries["count"] = of, counts
-    return entries
+        keys = np.insert(keys, large, keys[large])
+    return keys, counts
