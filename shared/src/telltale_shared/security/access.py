@@ -1,0 +1,98 @@
+"""Who may call what: every route of every service. Tests compare it with the services and try each line.
+
+An endpoint asks for its role by a parameter's type (``Viewer``, ``User``, ``Admin``); this table says what that must
+be, on one page, so that a right given by mistake shows. A new route needs its line here.
+"""
+
+from dataclasses import dataclass
+
+from telltale_shared.security.roles import Role, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one route asks of whoever calls it."""
+
+    role: Role | None
+    """The least role of an access token; None where none is looked at."""
+    scope: Scope | None = None
+    """The scope with which an API key may call it, too; None: no API key may."""
+    secret: bool = False
+    """Whether it asks for another secret than an access token: a session's, or an API key."""
+
+
+ANYONE = Access(None)
+SESSION = Access(None, secret=True)
+API_KEY = Access(None, secret=True)
+VIEWER = Access(Role.VIEWER, Scope.READ)
+USER = Access(Role.USER)
+ADMIN = Access(Role.ADMIN)
+PERSON = Access(Role.VIEWER)
+"""Anyone with an account, about oneself: no API key may."""
+INGEST = Access(Role.USER, Scope.READINGS_WRITE)
+
+COMMON = {
+    "GET /health/live": ANYONE,
+    "GET /health/ready": ANYONE,
+    "GET /metrics": ANYONE,
+    "GET /openapi.json": ANYONE,
+    "GET /docs": ANYONE,
+    "GET /docs/oauth2-redirect": ANYONE,
+    "GET /redoc": ANYONE,
+}
+"""What every service has. Describes the service and its health; holds nothing of what is measured."""
+
+ACCESS: dict[str, dict[str, Access]] = {
+    "auth": {
+        "GET /.well-known/jwks.json": ANYONE,
+        "POST /api/v1/auth/register": ANYONE,
+        "POST /api/v1/auth/token": ANYONE,
+        "POST /api/v1/auth/refresh": ANYONE,
+        "POST /api/v1/auth/logout": ANYONE,
+        "POST /api/v1/auth/sessions": ANYONE,
+        "POST /api/v1/auth/sessions/token": SESSION,
+        "DELETE /api/v1/auth/sessions/current": SESSION,
+        "POST /api/v1/auth/stream-token": PERSON,
+        "GET /api/v1/auth/me": PERSON,
+        "PATCH /api/v1/auth/me": PERSON,
+        "GET /api/v1/users": ADMIN,
+        "PATCH /api/v1/users/{id}": ADMIN,
+        "GET /api/v1/audit": ADMIN,
+    },
+    "query": {
+        "GET /api/v1/series": VIEWER,
+        "GET /api/v1/records": VIEWER,
+        "POST /api/v1/records": USER,
+        "GET /api/v1/records/export": VIEWER,
+        "GET /api/v1/records/{record_id}": VIEWER,
+        "PATCH /api/v1/records/{record_id}": USER,
+        "DELETE /api/v1/records/{record_id}": USER,
+        "GET /api/v1/analytics/summary": VIEWER,
+        "GET /api/v1/analytics/categories": VIEWER,
+        "GET /api/v1/analytics/timeseries": VIEWER,
+        "GET /api/v1/anomalies": VIEWER,
+        "PATCH /api/v1/anomalies/{anomaly_id}": USER,
+        "GET /api/v1/jobs": VIEWER,
+        "GET /api/v1/jobs/{job_id}": VIEWER,
+        "POST /api/v1/jobs/{job_id}/cancel": VIEWER,
+        "GET /api/v1/ledger": VIEWER,
+        "GET /api/v1/dead-letters": ADMIN,
+        "GET /api/v1/status": VIEWER,
+        "GET /api/v1/logs": ADMIN,
+        "GET /api/v1/audit": ADMIN,
+    },
+    "gateway": {
+        # The token comes in the first message, not in a header: the gateway's own tests try it.
+        "WEBSOCKET /api/v1/stream": PERSON,
+    },
+    "generator": {
+        "GET /api/v1/generator": VIEWER,
+        "PATCH /api/v1/generator": USER,
+        "POST /api/v1/generator/anomalies": USER,
+        "POST /api/v1/readings": INGEST,
+    },
+    "detector": {},
+    "jobs": {},
+    "writer": {},
+}
+"""Per service: method and path → access. :data:`COMMON` goes for all of them."""
