@@ -1,6 +1,7 @@
 """Records: inserting many readings at once, each stored at most once."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -17,8 +18,9 @@ Outcomes = npt.NDArray[np.int8]
 
 LOOKUP_CHUNK = 5_000
 
-_INSERT_FRESH = "INSERT IGNORE INTO records (series_id, observed_at, value) VALUES (%s, %s, %s)"
-_INSERT_CHECKED = "INSERT INTO records (series_id, observed_at, value) VALUES (%s, %s, %s)"
+_INSERT = "INSERT INTO records (series_id, observed_at, value) VALUES (%s, %s, %s)"
+_INSERT_IMPORTED = "INSERT INTO records (series_id, observed_at, value, import_id, note) VALUES (%s, %s, %s, {}, %s)"
+_INSERT_UNNOTED = "INSERT INTO records (series_id, observed_at, value, import_id) VALUES (%s, %s, %s, {})"
 _LOOKUP = text("""
 SELECT STRAIGHT_JOIN wanted.position, records.value
 FROM JSON_TABLE(:wanted, '$[*]' COLUMNS (
@@ -80,8 +82,24 @@ def key_order(columns: Columns) -> npt.NDArray[np.intp]:
     return np.lexsort((columns.observed_at, columns.series_id))
 
 
-async def insert_records(connection: AsyncConnection, columns: Columns) -> Outcomes:
+@dataclass(frozen=True)
+class Imported:
+    """What records have beside their readings when they come from a file."""
+
+    import_id: int
+    notes: Sequence[str | None] | None
+    """The note of each reading; None where no reading has one."""
+
+
+async def insert_records(
+    connection: AsyncConnection, columns: Columns, imported: Imported | None = None
+) -> Outcomes:
     """Store ``columns``, which must be in the order of :func:`key_order`; the first value of an instant stays.
+
+    Args:
+        connection: in the caller's transaction.
+        columns: the readings.
+        imported: what the records have besides.
 
     Returns:
         For each reading its :class:`Outcome`.
@@ -92,17 +110,29 @@ async def insert_records(connection: AsyncConnection, columns: Columns) -> Outco
     outcomes = np.zeros(len(columns), dtype=np.int8)
     if not len(columns):
         return outcomes
-    if _all_distinct(columns) and await _insert_fresh(connection, columns):
+    statement, rows = _insertion(columns, imported)
+    if _all_distinct(columns) and await _insert_fresh(connection, statement, rows):
         return outcomes
     existing = await _existing_values(connection, columns)
     _classify(columns, existing, outcomes)
-    stored = columns.take(outcomes == Outcome.STORED)
-    if len(stored):
+    stored = [rows[position] for position in np.flatnonzero(outcomes == Outcome.STORED)]
+    if stored:
         try:
-            await connection.exec_driver_sql(_INSERT_CHECKED, stored.rows())
+            await connection.exec_driver_sql(statement, stored)
         except IntegrityError as error:
             raise InsertRaced from error
     return outcomes
+
+
+def _insertion(columns: Columns, imported: Imported | None) -> tuple[str, list[tuple[object, ...]]]:
+    """The statement that inserts ``columns``, and its rows."""
+    at = datetimes(columns.observed_at)
+    plain = (columns.series_id.tolist(), at, columns.value.tolist())
+    if imported is None:
+        return _INSERT, list(zip(*plain, strict=True))
+    if imported.notes is None:
+        return _INSERT_UNNOTED.format(int(imported.import_id)), list(zip(*plain, strict=True))
+    return _INSERT_IMPORTED.format(int(imported.import_id)), list(zip(*plain, imported.notes, strict=True))
 
 
 def _all_distinct(columns: Columns) -> bool:
@@ -110,13 +140,12 @@ def _all_distinct(columns: Columns) -> bool:
     return not same.any()
 
 
-async def _insert_fresh(connection: AsyncConnection, columns: Columns) -> bool:
+async def _insert_fresh(connection: AsyncConnection, statement: str, rows: list[tuple[object, ...]]) -> bool:
     """Insert as if nothing was there before; False, with nothing inserted, when something was."""
     savepoint = await connection.begin_nested()
-    result = await connection.exec_driver_sql(
-        _INSERT_FRESH, columns.rows(), execution_options={"preserve_rowcount": True}
-    )
-    if result.rowcount == len(columns):
+    ignoring = statement.replace("INSERT", "INSERT IGNORE", 1)
+    result = await connection.exec_driver_sql(ignoring, rows, execution_options={"preserve_rowcount": True})
+    if result.rowcount == len(rows):
         await savepoint.commit()
         return True
     await savepoint.rollback()

@@ -360,7 +360,11 @@ import_replacements = Table(
     Column("value", Double, nullable=False),
     Column("note", String(500)),
     Column("record_import_id", UNSIGNED),
-    # Of the record once it was replaced: a higher one says that somebody edited it since.
+    # When it had last been edited by then.
+    Column("edited_at", INSTANT),
+    # Of the record once it was replaced, then once it was restored: a higher one says that somebody edited it since.
     Column("revision", UNSIGNED, nullable=False),
+    # Whether undo has been here.
+    Column("settled", Boolean, nullable=False),
     PrimaryKeyConstraint("import_id", "series_id", "observed_at"),
 )

@@ -117,7 +117,7 @@ CREATE TABLE import_errors (
   PRIMARY KEY (import_id, number)
 ) ENGINE=InnoDB
 """,
-    # What a record was before an import replaced it, and its revision after that.
+    # What a record was before an import replaced it, and its revision after that (after undo: after being restored).
     "import_replacements": f"""
 CREATE TABLE import_replacements (
   import_id INT UNSIGNED NOT NULL,
@@ -126,8 +126,11 @@ CREATE TABLE import_replacements (
   value DOUBLE NOT NULL,
   note VARCHAR(500) {TEXT} NULL,
   record_import_id INT UNSIGNED NULL,
+  edited_at DATETIME(6) NULL,
   revision INT UNSIGNED NOT NULL,
-  PRIMARY KEY (import_id, series_id, observed_at)
+  settled BOOLEAN NOT NULL DEFAULT FALSE,
+  PRIMARY KEY (import_id, series_id, observed_at),
+  KEY record (series_id, observed_at)
 ) ENGINE=InnoDB
 """,
 }
