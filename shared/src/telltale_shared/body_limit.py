@@ -1,5 +1,7 @@
 """Refusing long bodies before they are read, as problem details like every other error."""
 
+from collections.abc import Collection
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,15 +10,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class BodyLimit:
     """ASGI middleware: whoever reads a body of more than ``max_bytes`` gets an HTTP 413 raised.
 
+    The paths in ``exempt`` look after themselves.
+
     FastAPI's own ``max_body_size`` answers in plain text, whatever the app's error handlers are.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, exempt: Collection[str] = ()) -> None:
         self._app = app
+        self._exempt = frozenset(exempt)
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self._exempt:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")

@@ -14,6 +14,7 @@ from telltale_query.anomalies.endpoints import router as anomalies
 from telltale_query.dead_letters.endpoints import router as dead_letters
 from telltale_query.exports.endpoints import router as exports
 from telltale_query.exports.service import Exporter
+from telltale_query.imports.endpoints import router as imports
 from telltale_query.jobs.endpoints import router as jobs
 from telltale_query.ledger.endpoints import router as ledger
 from telltale_query.records.endpoints import router as records
@@ -40,6 +41,8 @@ API = "/api/v1"
 RETRY_AFTER_SECONDS = 3
 BODY_LIMIT = 65_536
 """Bytes; the largest body is a record with its note."""
+UPLOADS = ("/imports", "/imports/preview")
+"""They read their bodies as these come and have a limit of their own."""
 STATEMENT_TIMEOUT = 1969
 """MariaDB: the statement ran longer than it may."""
 
@@ -81,7 +84,8 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
             yield
 
     app = service_app("query", version=__version__, settings=settings, health=health, lifespan=lifespan)
-    app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
+    app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT, exempt=[f"{API}{path}" for path in UPLOADS])
+    app.state.settings = settings
     app.state.engine = engine
     app.state.verifier = verifier
     app.state.exporter = Exporter(engine, settings.export_max_rows)
@@ -89,7 +93,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     for failure in (DBAPIError, PoolTimeout, OSError):
         app.add_exception_handler(failure, _on_database_failure)
     # exports before records: /records/export is no record's id.
-    for router in (series, exports, records, analytics, anomalies, ledger, dead_letters, jobs, system):
+    for router in (series, exports, records, analytics, anomalies, ledger, dead_letters, imports, jobs, system):
         app.include_router(router, prefix=API)
     return app
 

@@ -24,6 +24,10 @@ class Settings(BrokerSettings, VerifierSettings):
     """Seconds after which the database ends a statement."""
     export_max_rows: int = Field(2_000_000, ge=1, le=100_000_000)
     """Records in one exported file at most."""
+    import_max_bytes: int = Field(1 << 30, ge=1_024, le=1 << 40)
+    """Bytes of an imported file at most."""
+    retention_days: int = Field(365, ge=1, le=3_650, validation_alias="WRITER_RETENTION_DAYS")
+    """How long the writer keeps records: an import of older ones is refused."""
     job_file_hours: int = Field(24, ge=1, le=8_760)
     """Hours after which the file of a job that has ended is forgotten."""
     job_days: int = Field(30, ge=1, le=3_650)

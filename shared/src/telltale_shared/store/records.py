@@ -91,9 +91,7 @@ class Imported:
     """The note of each reading; None where no reading has one."""
 
 
-async def insert_records(
-    connection: AsyncConnection, columns: Columns, imported: Imported | None = None
-) -> Outcomes:
+async def insert_records(connection: AsyncConnection, columns: Columns, imported: Imported | None = None) -> Outcomes:
     """Store ``columns``, which must be in the order of :func:`key_order`; the first value of an instant stays.
 
     Args:

@@ -288,6 +288,8 @@ imports = Table(
     Column("file_bytes", BIG, nullable=False),
     Column("sha256", LargeBinary(32)),
     Column("options", JSON, nullable=False),
+    # Why what had been stored by then is being taken back.
+    Column("problem", String(1000)),
     Column("rows_read", BIG, nullable=False),
     Column("rows_good", BIG, nullable=False),
     Column("rows_bad", BIG, nullable=False),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -43,7 +44,7 @@ class Block:
         return len(self.value)
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """Memory that it takes, roughly."""
         return len(self) * 24 + sum(map(len, self.notes)) * 2 + len(self.notes) * 64
 
@@ -129,5 +130,8 @@ def joined(blocks: Sequence[Block]) -> Block:
     )
 
 
-def _concatenated(parts: Iterable[npt.NDArray[np.generic]], dtype: type[np.generic]) -> npt.NDArray[np.generic]:
+_Number = TypeVar("_Number", np.uint32, np.int64, np.float64)
+
+
+def _concatenated(parts: Iterable[npt.NDArray[_Number]], dtype: type[_Number]) -> npt.NDArray[_Number]:
     return np.concatenate([np.zeros(0, dtype), *parts])

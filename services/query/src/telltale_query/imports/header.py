@@ -19,6 +19,9 @@ _SYNONYMS = {
     "note": {"notes", "comment", "comments", "remark", "description"},
 }
 
+KNOWN_NAMES = (*COLUMNS, *(name for names in _SYNONYMS.values() for name in names))
+"""Names by which a header is recognised as one."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -62,9 +65,7 @@ def suggest_mapping(header: Sequence[str]) -> dict[str, str | None]:
     taken = {name for name in found.values() if name}
     for column, synonyms in _SYNONYMS.items():
         if found[column] is None:
-            found[column] = next(
-                (name for key, name in names.items() if key in synonyms and name not in taken), None
-            )
+            found[column] = next((name for key, name in names.items() if key in synonyms and name not in taken), None)
             taken |= {found[column]} - {None}  # type: ignore[arg-type]  # no None is left
     return found
 

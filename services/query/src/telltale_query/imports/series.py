@@ -128,5 +128,3 @@ def _unit_problem(one: FileSeries, unit: str | None) -> str | None:
     if one.unit is not None and unit != one.unit:
         return f"is another one than further up in the file, where {one.source} · {one.category} is in {one.unit!r}"
     return None
-
-

@@ -44,6 +44,18 @@ def lines(pieces: Iterable[bytes]) -> Iterator[str]:
     yield from io.StringIO(tail, newline="")
 
 
+def first_line(lines: Iterable[str]) -> tuple[int, str]:
+    """The first line that is not blank, with its number.
+
+    Raises:
+        FileRefused: there is none.
+    """
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            return number, line
+    raise FileRefused(1, "the file is empty: its first line names the columns")
+
+
 def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
     decoder: codecs.IncrementalDecoder | None = None
     for piece in pieces:

@@ -54,7 +54,7 @@ class TimeParser:
             if not _SECONDS <= length <= _LONGEST:
                 continue
             rows = np.flatnonzero(lengths == length)
-            some = texts if len(rows) == len(texts) else [texts[row] for row in rows]
+            some = texts if len(rows) == len(texts) else [texts[row] for row in rows.tolist()]
             # What is not ASCII becomes a question mark, which no time has.
             block = np.frombuffer("".join(some).encode("ascii", "replace"), np.uint8).reshape(-1, length)
             times[rows], good[rows] = self._parse_block(block)

@@ -1,22 +1,25 @@
 """The jobs process, put together: it works on jobs and answers for its health."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from telltale_query import __version__
 from telltale_query.jobs.housekeeping import Housekeeping
-from telltale_query.jobs.registry import kinds
+from telltale_query.jobs.pace import Pace
+from telltale_query.jobs.registry import chores, kinds
 from telltale_query.jobs.runner import Runner
 from telltale_query.settings import Settings
 from telltale_shared.broker import BrokerAddress, Publisher
+from telltale_shared.broker.inspection import InspectionFailed, QueueInspector
 from telltale_shared.database import create_engine, database_problem, wait_for_schema
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
 from telltale_shared.store.schema import SCHEMA_VERSION
 from telltale_shared.system_events import SystemEvents
-from telltale_shared.topology import topology
+from telltale_shared.topology import readings_queue, topology
 
 POOL_SIZE = 8
 STATEMENT_TIMEOUT = 60.0
@@ -32,9 +35,17 @@ def create_app(settings: Settings) -> FastAPI:
         statement_timeout=STATEMENT_TIMEOUT,
     )
     address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
-    publisher = Publisher(address, topology(settings.store_partitions), name="jobs events")
-    runner = Runner(engine, kinds(settings))
-    housekeeping = Housekeeping(engine, file_hours=settings.job_file_hours, job_days=settings.job_days)
+    topo = topology(settings.store_partitions)
+    publisher = Publisher(address, topo, name="jobs events")
+    inspector = QueueInspector(address, topo, name="jobs inspector")
+    store_queues = [readings_queue(partition) for partition in range(settings.store_partitions)]
+    runner = Runner(engine, kinds(settings), Pace(partial(_waiting, inspector, store_queues)))
+    housekeeping = Housekeeping(
+        engine,
+        file_hours=settings.job_file_hours,
+        job_days=settings.job_days,
+        chores=chores(settings, engine),
+    )
     health = Health({"database": lambda: database_problem(engine)})
     health.add("broker", lambda: publisher.problem, needed=False)
     events = SystemEvents(publisher, health, service="jobs", version=__version__, figures=lambda: dict(runner.figures))
@@ -45,8 +56,17 @@ def create_app(settings: Settings) -> FastAPI:
             stack.push_async_callback(engine.dispose)
             await wait_for_schema(engine, SCHEMA_VERSION)
             await stack.enter_async_context(publisher)
+            await stack.enter_async_context(inspector)
             tasks = {"jobs": runner.run, "housekeeping": housekeeping.run, "system events": events.run}
             await stack.enter_async_context(background(tasks))
             yield
 
     return service_app("jobs", version=__version__, settings=settings, health=health, lifespan=lifespan)
+
+
+async def _waiting(inspector: QueueInspector, queues: Sequence[str]) -> int | None:
+    """Deliveries that wait in the store queues beyond what the writer holds; None where the broker does not say."""
+    try:
+        return sum(queue.messages for queue in await inspector.inspect(queues, patience=1.0))
+    except InspectionFailed:
+        return None

@@ -1,6 +1,7 @@
 """Forgetting: files some hours after their job has ended, jobs some weeks after."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
@@ -16,6 +17,8 @@ log = structlog.get_logger("telltale.jobs")
 PERIOD = 60.0
 FORGOTTEN_AT_ONCE = 500
 
+Chore = Callable[[], Awaitable[None]]
+
 
 class Housekeeping:
     """Forgets what nobody will ask for any more.
@@ -24,10 +27,12 @@ class Housekeeping:
         engine: of the database.
         file_hours: after which the file of an ended job is forgotten.
         job_days: after which an ended job itself is forgotten.
+        chores: what else is to be forgotten, in small steps as well.
     """
 
-    def __init__(self, engine: AsyncEngine, *, file_hours: int, job_days: int) -> None:
+    def __init__(self, engine: AsyncEngine, *, file_hours: int, job_days: int, chores: Sequence[Chore] = ()) -> None:
         self._engine = engine
+        self._chores = chores
         self._file_hours = file_hours
         self._job_days = job_days
 
@@ -49,3 +54,5 @@ class Housekeeping:
         some = partial(forget_jobs, days=self._job_days, limit=FORGOTTEN_AT_ONCE)
         while await in_transaction(self._engine, some) == FORGOTTEN_AT_ONCE:
             pass
+        for chore in self._chores:
+            await chore()

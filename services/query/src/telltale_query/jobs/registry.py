@@ -1,12 +1,22 @@
 """Which kind of job is done by what: the reaction table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telltale_query.imports import handlers as imports
+from telltale_query.imports.staging import forget_outdated
+from telltale_query.jobs.housekeeping import Chore
 from telltale_query.jobs.run import Kind
 from telltale_query.settings import Settings
 
 
 def kinds(settings: Settings) -> Mapping[str, Kind]:
     """What the jobs process can do, by the kind that a request names."""
-    del settings
-    return {}
+    return {**imports.kinds(settings.retention_days)}
+
+
+def chores(settings: Settings, engine: AsyncEngine) -> Sequence[Chore]:
+    """What the jobs process has to forget now and then, beside jobs and their files."""
+    return [partial(forget_outdated, engine, hours=settings.job_file_hours)]

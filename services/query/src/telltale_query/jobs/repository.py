@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, bindparam, func, select, text
+from sqlalchemy import Row, bindparam, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.instants import outside, outside_or_none
@@ -104,6 +104,31 @@ async def create_job(connection: AsyncConnection, actor: Actor, kind: str, param
     return int(result.lastrowid)
 
 
+async def take_job(
+    connection: AsyncConnection,
+    job_id: int,
+    owner: str,
+    *,
+    phase: str,
+    parameters: Mapping[str, Any],
+    lease_seconds: float,
+) -> Claim:
+    """Take the lease of a job that was made in this transaction: nobody else begins it before it is handed back.
+
+    Args:
+        connection: in the transaction that made it.
+        job_id: which job.
+        owner: a name that no other attempt has.
+        phase: what is being done before it can begin.
+        parameters: what its handler needs.
+        lease_seconds: how long the lease holds unless it is renewed.
+    """
+    await connection.execute(_TAKE, {"id": job_id, "owner": owner, "seconds": lease_seconds})
+    await connection.execute(update(jobs).where(jobs.c.id == job_id).values(phase=phase, parameters=dict(parameters)))
+    row = (await connection.execute(select(jobs).where(jobs.c.id == job_id))).one()
+    return _claim(row, owner, row.attempts)
+
+
 async def claim_job(
     connection: AsyncConnection, owner: str, kinds: Sequence[str], *, lease_seconds: float, any_cancelled: bool = False
 ) -> Claim | None:
@@ -121,13 +146,17 @@ async def claim_job(
     if row is None:
         return None
     await connection.execute(_TAKE, {"id": row.id, "owner": owner, "seconds": lease_seconds})
+    return _claim(row, owner, row.attempts + 1)
+
+
+def _claim(row: Row[Any], owner: str, attempts: int) -> Claim:
     return Claim(
         id=row.id,
         kind=row.kind,
         parameters=_decoded(row.parameters),
         actor=Actor(row.created_by, row.created_by_name, row.request_id),
         owner=owner,
-        attempts=row.attempts + 1,
+        attempts=attempts,
         cancel_requested=bool(row.cancel_requested),
         phase=row.phase,
     )
@@ -203,6 +232,11 @@ async def _ours(connection: AsyncConnection, statement: Any, claim: Claim, **val
     changed = await connection.execute(statement, {"id": claim.id, "owner": claim.owner, **values})
     if changed.rowcount != 1:
         raise LeaseLost(claim.id)
+
+
+async def delete_job(connection: AsyncConnection, claim: Claim) -> None:
+    """Make it as if the job had never been asked for."""
+    await connection.execute(delete(jobs).where(jobs.c.id == claim.id, jobs.c.lease_owner == claim.owner))
 
 
 async def request_cancel(connection: AsyncConnection, job_id: int) -> bool:

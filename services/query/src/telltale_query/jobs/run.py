@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from telltale_query.jobs.pace import Pace
 from telltale_query.jobs.repository import LeaseLost, renew_lease, report_progress
 from telltale_query.jobs.schemas import Claim, JobState
 from telltale_shared.database import in_transaction
@@ -36,9 +37,10 @@ class JobRun:
     nothing any more.
     """
 
-    def __init__(self, engine: AsyncEngine, claim: Claim) -> None:
+    def __init__(self, engine: AsyncEngine, claim: Claim, pace: Pace | None = None) -> None:
         self.engine = engine
         self.job = claim
+        self.pace = pace or Pace()
         self.phase = claim.phase
         self.rows_done = 0
         self.rows_total: int | None = None

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_query.jobs.metrics import ENDED, RUNNING
+from telltale_query.jobs.pace import Pace
 from telltale_query.jobs.repository import LeaseLost, claim_job, end_job, hand_back
 from telltale_query.jobs.run import LEASE_SECONDS, Cancelled, JobFailed, JobRun, Kind
 from telltale_query.jobs.schemas import Claim, JobState
@@ -41,10 +42,12 @@ class Runner:
     Args:
         engine: of the database.
         kinds: what can be done.
+        pace: how jobs give way to what comes in.
     """
 
-    def __init__(self, engine: AsyncEngine, kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, engine: AsyncEngine, kinds: Mapping[str, Kind], pace: Pace | None = None) -> None:
         self._engine = engine
+        self._pace = pace
         self._kinds = kinds
         self._heavy = [name for name, kind in kinds.items() if kind.heavy]
         self._light = [name for name, kind in kinds.items() if not kind.heavy]
@@ -104,7 +107,7 @@ class Runner:
             await self._end(claim, JobState.FAILED, problem=problem)
             return
         log.info("job begins", attempt=claim.attempts)
-        run = JobRun(self._engine, claim)
+        run = JobRun(self._engine, claim, self._pace)
         try:
             result = await self._held(run)
         except asyncio.CancelledError:

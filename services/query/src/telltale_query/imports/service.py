@@ -1,0 +1,183 @@
+"""What is decided about imports: how a file comes in, and what may be done with an import in which state."""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from functools import partial
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from telltale_query.imports.handlers import APPLY, IMPORT, UNDO, begin_apply, target_of
+from telltale_query.imports.repository import (
+    change_import,
+    create_import,
+    forget_import,
+    is_undoable,
+    read_import,
+)
+from telltale_query.imports.schemas import ImportOptions, ImportRecord, ImportState
+from telltale_query.imports.upload import Upload
+from telltale_query.jobs.files import PIECE_BYTES, forget_file, write_piece
+from telltale_query.jobs.repository import (
+    create_job,
+    delete_job,
+    hand_back,
+    renew_lease,
+    request_cancel,
+    take_job,
+)
+from telltale_query.jobs.schemas import Claim
+from telltale_shared.database import in_transaction
+from telltale_shared.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from telltale_shared.store.audit import Actor, write_audit
+
+log = structlog.get_logger("telltale.query.imports")
+
+UPLOAD_LEASE_SECONDS = 150.0
+"""An upload whose process dies is noticed and ended by the jobs process after that."""
+RENEW_SECONDS = 30.0
+
+
+async def receive_file(engine: AsyncEngine, actor: Actor, upload: Upload, options: ImportOptions) -> int:
+    """Take in a file and ask for its import. Returns the id of the import.
+
+    While the file comes, its job exists already and the lease of it is ours: so nobody begins it, and if this process
+    dies, somebody ends it. Nothing is left of an upload that breaks off.
+
+    Raises:
+        InvalidRequest: the file is empty.
+        Problem: the file is too large, or the client has stopped.
+    """
+    import_id, claim = await in_transaction(
+        engine, partial(_begin, actor=actor, file_name=upload.file_name, options=options)
+    )
+    try:
+        size, digest = await _receive_pieces(engine, claim, upload)
+        await in_transaction(engine, partial(_complete, import_id=import_id, claim=claim, size=size, digest=digest))
+    except BaseException:
+        await asyncio.shield(_abandon(engine, import_id, claim))
+        raise
+    return import_id
+
+
+async def _begin(
+    connection: AsyncConnection, actor: Actor, file_name: str, options: ImportOptions
+) -> tuple[int, Claim]:
+    job_id = await create_job(connection, actor, IMPORT, {})
+    import_id = await create_import(connection, actor, job_id, file_name, options)
+    owner = f"upload:{secrets.token_hex(8)}"
+    return import_id, await take_job(
+        connection, job_id, owner, phase="uploading", parameters={"import_id": import_id},
+        lease_seconds=UPLOAD_LEASE_SECONDS,
+    )  # fmt: skip
+
+
+async def _receive_pieces(engine: AsyncEngine, claim: Claim, upload: Upload) -> tuple[int, bytes]:
+    """Store the file. Returns its size in bytes and its SHA-256.
+
+    Raises:
+        InvalidRequest: there is nothing in it.
+    """
+    digest = hashlib.sha256()
+    held = bytearray()
+    number = size = 0
+    renewed_at = time.monotonic()
+    async for content in upload.content():
+        digest.update(content)
+        size += len(content)
+        held += content
+        while len(held) >= PIECE_BYTES:
+            await in_transaction(engine, partial(_store_piece, claim=claim, number=number, content=held[:PIECE_BYTES]))
+            del held[:PIECE_BYTES]
+            number, renewed_at = number + 1, time.monotonic()
+        if time.monotonic() - renewed_at > RENEW_SECONDS:
+            await in_transaction(engine, partial(_renew, claim=claim))
+            renewed_at = time.monotonic()
+    if held:
+        await in_transaction(engine, partial(_store_piece, claim=claim, number=number, content=held))
+    if not size:
+        raise InvalidRequest("the file is empty: its first line names the columns")
+    return size, digest.digest()
+
+
+async def _renew(connection: AsyncConnection, claim: Claim) -> None:
+    if await renew_lease(connection, claim, lease_seconds=UPLOAD_LEASE_SECONDS):
+        raise Conflict("this import was cancelled while its file came")
+
+
+async def _store_piece(connection: AsyncConnection, claim: Claim, number: int, content: bytearray) -> None:
+    await _renew(connection, claim)
+    await write_piece(connection, claim.id, number, bytes(content))
+
+
+async def _complete(connection: AsyncConnection, import_id: int, claim: Claim, size: int, digest: bytes) -> None:
+    await change_import(connection, import_id, file_bytes=size, sha256=digest)
+    await hand_back(connection, claim)
+
+
+async def _abandon(engine: AsyncEngine, import_id: int, claim: Claim) -> None:
+    async def forget(connection: AsyncConnection) -> None:
+        await forget_import(connection, import_id)
+        await delete_job(connection, claim)
+
+    log.info("upload abandoned", import_id=import_id)
+    await in_transaction(engine, forget)
+    await forget_file(engine, claim.id)
+
+
+async def apply_import(engine: AsyncEngine, actor: Actor, import_id: int, *, owned_by: str | None) -> None:
+    """Store the rows of a file that was checked.
+
+    Raises:
+        NotFound: there is no such import.
+        Forbidden: it is somebody else's.
+        Conflict: it is not in the state for that.
+    """
+
+    async def work(connection: AsyncConnection) -> None:
+        record = await _lock(connection, import_id, owned_by)
+        if record.state is not ImportState.CHECKED:
+            raise Conflict(f"this import is {record.state}: only one that was checked and nothing more can be applied")
+        job_id = await create_job(connection, actor, APPLY, {"import_id": import_id})
+        await begin_apply(connection, actor, record, job_id=job_id, finished_at=None)
+
+    await in_transaction(engine, work)
+
+
+async def undo_import(engine: AsyncEngine, actor: Actor, import_id: int, *, owned_by: str | None) -> None:
+    """Make it as if the import had not been: undo what was applied, forget what was checked, stop what runs.
+
+    Raises:
+        NotFound: there is no such import.
+        Forbidden: it is somebody else's.
+        Conflict: there is nothing to undo.
+    """
+
+    async def work(connection: AsyncConnection) -> None:
+        record = await _lock(connection, import_id, owned_by)
+        if is_undoable(record.state, record.rows):
+            job_id = await create_job(connection, actor, UNDO, {"import_id": import_id})
+            await change_import(
+                connection, import_id, state=ImportState.UNDOING.value, undo_job_id=job_id, problem=None
+            )
+            after = {"stored": record.rows.stored, "replaced": record.rows.replaced}
+            await write_audit(connection, actor, "import.undo", target_of(record), before=after, outcome="begun")
+        elif record.state is ImportState.CHECKED:
+            await change_import(connection, import_id, state=ImportState.CANCELLED.value)
+        elif record.state in (ImportState.CHECKING, ImportState.APPLYING):
+            await request_cancel(connection, record.job_id)
+        else:
+            raise Conflict(f"this import is {record.state}: there is nothing to undo")
+
+    await in_transaction(engine, work)
+
+
+async def _lock(connection: AsyncConnection, import_id: int, owned_by: str | None) -> ImportRecord:
+    record = await read_import(connection, import_id, lock=True)
+    if record is None:
+        raise NotFound("there is no such import")
+    if owned_by is not None and record.owner.id != owned_by:
+        raise Forbidden(f"this is an import of {record.owner.name}: only they and administrators may change it")
+    return record

@@ -1,0 +1,57 @@
+"""Removing many records at once, with all that hangs on them, in the caller's transaction.
+
+In the order that all changes of records follow: records, what detectors said of them, the latest reading of their
+series, the rollup buckets that held them.
+"""
+
+import numpy as np
+from sqlalchemy import bindparam, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from telltale_shared.instants import microseconds
+from telltale_shared.store.records import Integers, datetimes
+from telltale_shared.store.rollups import recompute_at
+
+_DELETE = "DELETE FROM records WHERE series_id = %s AND observed_at = %s"
+_DELETE_ANOMALIES = "DELETE FROM anomalies WHERE series_id = %s AND observed_at = %s"
+# No record of it had an ETag that could fit a successor, unless somebody has edited it.
+_REVISE = "UPDATE record_edits SET revision = revision + 1 WHERE series_id = %s AND observed_at = %s"
+_LOCK_LATEST = text(
+    "SELECT series_id, observed_at FROM series_latest WHERE series_id IN :ids ORDER BY series_id FOR UPDATE"
+).bindparams(bindparam("ids", expanding=True))
+_NEWEST = text("SELECT observed_at, value FROM records WHERE series_id = :series_id ORDER BY observed_at DESC LIMIT 1")
+_FORGET_LATEST = text("DELETE FROM series_latest WHERE series_id = :series_id")
+_SET_LATEST = text("UPDATE series_latest SET observed_at = :observed_at, value = :value WHERE series_id = :series_id")
+
+
+async def remove_records(connection: AsyncConnection, series_id: Integers, observed_at: Integers) -> None:
+    """Remove records that the caller has locked.
+
+    Args:
+        connection: in the caller's transaction.
+        series_id: of each record.
+        observed_at: of each record, µs since 1970-01-01 UTC; in key order.
+    """
+    if not len(series_id):
+        return
+    keys = list(zip(series_id.tolist(), datetimes(observed_at), strict=True))
+    for statement in (_DELETE, _DELETE_ANOMALIES, _REVISE):
+        await connection.exec_driver_sql(statement, keys)
+    await _find_latest_again(connection, series_id, observed_at)
+    await recompute_at(connection, series_id, observed_at)
+
+
+async def _find_latest_again(connection: AsyncConnection, series_id: Integers, removed: Integers) -> None:
+    last = np.flatnonzero(np.append(np.diff(series_id) != 0, True))
+    newest_removed = dict(zip(series_id[last].tolist(), removed[last].tolist(), strict=True))
+    # Locked before the records are read: a writer that has stored a newer one meanwhile compares with what we leave.
+    latest = (await connection.execute(_LOCK_LATEST, {"ids": list(newest_removed)})).all()
+    for one in latest:
+        if microseconds(one.observed_at) > newest_removed[one.series_id]:
+            continue
+        newest = (await connection.execute(_NEWEST, {"series_id": one.series_id})).first()
+        if newest is None:
+            await connection.execute(_FORGET_LATEST, {"series_id": one.series_id})
+        else:
+            values = {"series_id": one.series_id, "observed_at": newest.observed_at, "value": newest.value}
+            await connection.execute(_SET_LATEST, values)
