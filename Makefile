@@ -48,6 +48,14 @@ else
 	@$(stack) logs $(NAMES)
 endif
 
+.PHONY: rebuild
+rebuild: ## make rollups again from the records, for ARGS="--source press-3 --from 2026-11-01" or for all
+ifeq ($(RUNTIME),docker)
+	docker compose exec writer python -m telltale_writer.rebuild $(ARGS)
+else
+	@$(stack) rebuild -- $(ARGS)
+endif
+
 .PHONY: test
 test: development lint check-installable ## lint, types, import rules and every test, against real servers of its own
 	@$(venv)/python deploy/native/run_tests.py

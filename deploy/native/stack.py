@@ -269,6 +269,14 @@ def logs(layout: Layout, options: argparse.Namespace) -> int:
     os.execvp("tail", ["tail", "-n", "40", "-F", *files])
 
 
+def rebuild(layout: Layout, options: argparse.Namespace) -> int:
+    """Make rollups again from the records, as the writer would reach them; the names are the command's own options."""
+    writer = next(process for process in SERVICES if process.name == "writer")
+    variables = os.environ | _environment(layout, writer, user_settings(options.env_file))
+    command = [str(environment.PYTHON), "-m", "telltale_writer.rebuild", *options.names]
+    return subprocess.run(command, env=variables, check=False).returncode
+
+
 _COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
     "up": up,
     "down": down,
@@ -277,6 +285,7 @@ _COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
     "kill": kill,
     "status": show_status,
     "logs": logs,
+    "rebuild": rebuild,
     "servers-up": servers_up,
     "servers-down": down,
     "addresses": addresses,

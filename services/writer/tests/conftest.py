@@ -22,15 +22,25 @@ TABLES = (
 
 
 @pytest.fixture(scope="session")
-def migrated(new_database: Callable[[], Access]) -> Access:
-    access = new_database()
-    environment = {
-        **os.environ,
-        "WRITER_MIGRATION_DATABASE_URL": access.url,
-        "WRITER_MIGRATION_DATABASE_PASSWORD": access.password,
-    }
-    subprocess.run([sys.executable, "-m", "telltale_writer.migrate"], env=environment, check=True)
-    return access
+def new_migrated(new_database: Callable[[], Access]) -> Callable[[], Access]:
+    """A function that makes an empty database with the newest schema."""
+
+    def make() -> Access:
+        access = new_database()
+        environment = {
+            **os.environ,
+            "WRITER_MIGRATION_DATABASE_URL": access.url,
+            "WRITER_MIGRATION_DATABASE_PASSWORD": access.password,
+        }
+        subprocess.run([sys.executable, "-m", "telltale_writer.migrate"], env=environment, check=True)
+        return access
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def migrated(new_migrated: Callable[[], Access]) -> Access:
+    return new_migrated()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from telltale_shared.system_events import SystemEvents, now_us
 from telltale_shared.topology import DEAD_QUEUE, EVENTS_QUEUE, readings_queue, topology
 from telltale_shared.validation import DAY, TimeBounds
 from telltale_writer import __version__
+from telltale_writer.backfill import fill_in_sketches
 from telltale_writer.consumer import ReadingConsumer
 from telltale_writer.decode import DecodedDelivery, decode_delivery, unreadable
 from telltale_writer.events import EventConsumer
@@ -71,6 +72,9 @@ def create_app(settings: Settings) -> FastAPI:
     async def consume_dead() -> None:
         await consume(links["dead"], DEAD_QUEUE, dead.run, prefetch=DEAD_PREFETCH)
 
+    async def fill_in() -> None:
+        await fill_in_sketches(engine)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await wait_for_schema(engine, SCHEMA_VERSION)
@@ -82,6 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
             "events": consume_events,
             "dead letters": consume_dead,
             "retention": retention.run,
+            "sketches": fill_in,
             "system events": system_events.run,
         }
         async with publisher, background(tasks):

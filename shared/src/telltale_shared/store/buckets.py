@@ -27,11 +27,12 @@ _RECORDS = """
 SELECT series_id, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', observed_at), value
 FROM records FORCE INDEX (PRIMARY) WHERE {spans} ORDER BY series_id, observed_at LIMIT {limit}
 """
-_FINER = """
-SELECT STRAIGHT_JOIN finer.series_id, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', finer.bucket),
+# An empty row is only there to be held by a transaction.
+_ROWS = """
+SELECT STRAIGHT_JOIN tier.series_id, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', tier.bucket),
   `count`, total, total_squares, minimum, maximum, bins
-FROM {table} AS finer LEFT JOIN {sketches} AS s ON s.series_id = finer.series_id AND s.bucket = finer.bucket
-WHERE {spans} ORDER BY finer.series_id, finer.bucket
+FROM {table} AS tier LEFT JOIN {sketches} AS s ON s.series_id = tier.series_id AND s.bucket = tier.bucket
+WHERE ({spans}) AND `count` > 0 ORDER BY tier.series_id, tier.bucket
 """
 
 Span = tuple[int, datetime, datetime]
@@ -94,14 +95,14 @@ async def read_records(connection: AsyncConnection, buckets: Buckets) -> tuple[C
     return columns, await _origins(connection, columns.series_id)
 
 
-async def read_finer(connection: AsyncConnection, buckets: Buckets, finer: Tier) -> tuple[Level, list[bytes]]:
-    """The rows of the tier ``finer`` that make up ``buckets`` (a few), in key order, with their sketches.
+async def read_rows(connection: AsyncConnection, buckets: Buckets, tier: Tier) -> tuple[Level, list[bytes]]:
+    """The rows that ``tier``, theirs or a finer one, has of ``buckets`` (a few), in key order, with their sketches.
 
     A row that was stored before there were sketches has an empty one.
     """
     rows: list[Any] = []
     for spans in _few(buckets.spans()):
-        statement = _FINER.format(table=finer.table, sketches=finer.sketches, spans=_named("finer", "bucket", spans))
+        statement = _ROWS.format(table=tier.table, sketches=tier.sketches, spans=_named("tier", "bucket", spans))
         rows += (await connection.exec_driver_sql(statement, _parameters(spans))).all()
     return Level.of_rows(rows), [row[7] or b"" for row in rows]
 

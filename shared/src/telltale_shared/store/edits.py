@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_shared.database import error_number
 from telltale_shared.instants import instant, microseconds
+from telltale_shared.store import rollups
 from telltale_shared.store.audit import Actor, Facts, write_audit
+from telltale_shared.store.horizons import hold_horizon
 from telltale_shared.store.records import Columns, advance_latest
-from telltale_shared.store.rollups import recompute
 from telltale_shared.store.schema import anomalies, record_edits, records, series, series_latest
 from telltale_shared.store.series import NewSeries, find_or_create_series
 
@@ -46,7 +47,7 @@ class UnitDiffers(Exception):
 
 
 class OutsideHorizon(Exception):
-    """No partition holds records of this time: it is past the retention, or too far ahead."""
+    """Records of this time are past the retention, or too far ahead: only rollups answer for them."""
 
 
 class RevisionDiffers(Exception):
@@ -117,10 +118,9 @@ async def create_record(
         if error_number(error) == NO_PARTITION:
             raise OutsideHorizon from error
         raise
-    await advance_latest(
-        connection, Columns(np.array([one.id]), np.array([microseconds(observed_at)]), np.array([values.value]))
-    )
-    await recompute(connection, [(one.id, observed_at)])
+    stored = Columns(np.array([one.id]), np.array([microseconds(observed_at)]), np.array([values.value]))
+    await advance_latest(connection, stored)
+    await rollups.add(connection, stored, np.array([one.origin]))
     target = _target(source, category, observed_at)
     await write_audit(connection, actor, "record.create", target, after=_facts(values))
     return one.id
@@ -152,8 +152,10 @@ async def edit_record(
     Raises:
         RecordMissing: there is no such record.
         RevisionDiffers: somebody changed it meanwhile.
+        OutsideHorizon: retention has dropped records beside it, so that rollups could not follow.
     """
     row = await _lock(connection, series_id, observed_at, expected_revision)
+    await _refuse_before_horizon(connection, observed_at)
     old = RecordValues(row.value, row.note)
     new = RecordValues(old.value if value is None else value, note if change_note else old.note)
     await connection.execute(
@@ -164,7 +166,7 @@ async def edit_record(
         await connection.execute(
             update(series_latest).where(*_is(series_latest, series_id, observed_at)).values(value=new.value)
         )
-        await recompute(connection, [(series_id, observed_at)])
+        await rollups.recompute(connection, [(series_id, observed_at)])
     target = _target(row.source, row.category, observed_at)
     await write_audit(connection, actor, "record.edit", target, before=_facts(old), after=_facts(new))
 
@@ -189,13 +191,15 @@ async def delete_record(
     Raises:
         RecordMissing: there is no such record.
         RevisionDiffers: somebody changed it meanwhile.
+        OutsideHorizon: retention has dropped records beside it, so that rollups could not follow.
     """
     row = await _lock(connection, series_id, observed_at, expected_revision)
+    await _refuse_before_horizon(connection, observed_at)
     await connection.execute(delete(records).where(*_is(records, series_id, observed_at)))
     await connection.execute(delete(anomalies).where(*_is(anomalies, series_id, observed_at)))
     await _revise(connection, actor, series_id, observed_at)
     await _find_latest_again(connection, series_id, observed_at)
-    await recompute(connection, [(series_id, observed_at)])
+    await rollups.recompute(connection, [(series_id, observed_at)])
     target = _target(row.source, row.category, observed_at)
     await write_audit(connection, actor, "record.delete", target, before=_facts(RecordValues(row.value, row.note)))
 
@@ -268,6 +272,12 @@ async def _lock(
     if expected_revision is not None and expected_revision != (found.revision or 0):
         raise RevisionDiffers(found.revision or 0, found.edited_by or "", found.edited_at or observed_at)
     return found
+
+
+async def _refuse_before_horizon(connection: AsyncConnection, observed_at: datetime) -> None:
+    horizon = await hold_horizon(connection)
+    if horizon is not None and observed_at < horizon:
+        raise OutsideHorizon
 
 
 def _is(table: Any, series_id: int, observed_at: datetime) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from telltale_shared.store.records import Columns, Floats, Integers, datetimes
 
@@ -48,6 +49,13 @@ class Level:
         ids, at, count = (np.array(column, np.int64) for column in columns[:3])
         total, squares, low, high = (np.array(column, np.float64) for column in columns[3:7])
         return cls(ids, at, count, total, squares, low, high)
+
+    def take(self, selection: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Level":
+        """The rows that ``selection`` names, by position or by mask."""
+        return Level(
+            self.series_id[selection], self.at[selection], self.count[selection], self.total[selection],
+            self.squares[selection], self.low[selection], self.high[selection],
+        )  # fmt: skip
 
     def grouped(self, width: int) -> tuple["Level", Integers]:
         """The level with spans of ``width`` µs, and for each row of this one its row there."""

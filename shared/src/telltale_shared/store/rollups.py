@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_shared.instants import microseconds
 from telltale_shared.store import sketches
-from telltale_shared.store.buckets import Buckets, read_finer, read_records
+from telltale_shared.store.buckets import Buckets, read_records, read_rows
 from telltale_shared.store.compaction import compact_by_chance
+from telltale_shared.store.differences import Differences
 from telltale_shared.store.horizons import hold_horizon
 from telltale_shared.store.levels import Level
 from telltale_shared.store.records import Columns, Floats, Integers
@@ -98,8 +99,17 @@ async def recompute(connection: AsyncConnection, touched: Iterable[tuple[int, da
     )
 
 
-async def recompute_at(connection: AsyncConnection, series_id: Integers, observed_at: Integers) -> None:
-    """As :func:`recompute`, with what was touched in columns; ``observed_at`` in µs since 1970-01-01 UTC."""
+async def recompute_at(
+    connection: AsyncConnection, series_id: Integers, observed_at: Integers, differences: Differences | None = None
+) -> None:
+    """As :func:`recompute`, with what was touched in columns.
+
+    Args:
+        connection: as there.
+        series_id: of each changed record.
+        observed_at: of each, µs since 1970-01-01 UTC.
+        differences: where to note how the buckets differed from the records; only those that did are written then.
+    """
     horizon = await hold_horizon(connection)
     if horizon is not None:
         whole = observed_at >= microseconds(horizon)
@@ -111,11 +121,14 @@ async def recompute_at(connection: AsyncConnection, series_id: Integers, observe
             for buckets in locked.portions(READ_AT_ONCE):
                 # A plain SELECT reads what is committed and waits for nobody; the same inside an UPDATE would lock the
                 # rows it reads, and wait for a writer that waits for our bucket.
-                if finer is None:
-                    level, blobs = await _from_records(connection, buckets)
-                else:
-                    level, blobs = await _from_finer(connection, buckets, finer)
-                await _set(connection, buckets, level, blobs)
+                level, blobs = await _compute(connection, buckets, finer)
+                gone = sorted(set(buckets.keys()).difference(level.keys()))
+                if differences is not None:
+                    stored = await read_rows(connection, buckets, tier)
+                    changed = differences.note(stored, (level, blobs))
+                    level, blobs = level.take(changed), [blobs[position] for position in changed.tolist()]
+                await _write(connection, tier, level, blobs)
+                await _drop(connection, tier, gone)
         finer = tier
 
 
@@ -124,29 +137,28 @@ async def lock(connection: AsyncConnection, buckets: Buckets) -> None:
     await _run(connection, _LOCK, buckets.tier.table, buckets.keys())
 
 
-async def _from_records(connection: AsyncConnection, buckets: Buckets) -> tuple[Level, list[bytes]]:
-    columns, origins = await read_records(connection, buckets)
-    level, row = Level.of_readings(columns, origins).grouped(buckets.tier.width)
-    return level, sketches.to_blobs(row, sketches.codes(columns.value), None, length=len(level))
-
-
-async def _from_finer(connection: AsyncConnection, buckets: Buckets, finer: Tier) -> tuple[Level, list[bytes]]:
-    below, blobs = await read_finer(connection, buckets, finer)
+async def _compute(connection: AsyncConnection, buckets: Buckets, finer: Tier | None) -> tuple[Level, Sequence[bytes]]:
+    """What ``buckets`` should be, from the records or the finer tier; empty ones are left out."""
+    if finer is None:
+        columns, origins = await read_records(connection, buckets)
+        level, row = Level.of_readings(columns, origins).grouped(buckets.tier.width)
+        return level, sketches.to_blobs(row, sketches.codes(columns.value), None, length=len(level))
+    below, blobs = await read_rows(connection, buckets, finer)
     level, group = below.grouped(buckets.tier.width)
     row, codes, counts = sketches.bins_in(blobs)
     return level, sketches.to_blobs(group[row], codes, counts, length=len(level))
 
 
-async def _set(connection: AsyncConnection, buckets: Buckets, level: Level, blobs: Sequence[bytes]) -> None:
-    """Write what ``level`` holds of ``buckets``, remove those that it does not hold."""
-    tier, keys = buckets.tier, level.keys()
-    gone = sorted(set(buckets.keys()).difference(keys))
-    await _run(
-        connection, _SET, tier.table, [(*numbers, *key) for numbers, key in zip(level.numbers(), keys, strict=True)]
-    )
+async def _write(connection: AsyncConnection, tier: Tier, level: Level, blobs: Sequence[bytes]) -> None:
+    keys = level.keys()
+    numbers = [(*of, *key) for of, key in zip(level.numbers(), keys, strict=True)]
+    await _run(connection, _SET, tier.table, numbers)
     await _run(connection, _SET_SKETCH, tier.sketches, [(*key, blob) for key, blob in zip(keys, blobs, strict=True)])
-    await _run(connection, _DROP, tier.table, gone)
-    await _run(connection, _DROP, tier.sketches, gone)
+
+
+async def _drop(connection: AsyncConnection, tier: Tier, keys: Sequence[tuple[int, datetime]]) -> None:
+    await _run(connection, _DROP, tier.table, keys)
+    await _run(connection, _DROP, tier.sketches, keys)
 
 
 async def _run(connection: AsyncConnection, statement: str, table: str, rows: Sequence[tuple[object, ...]]) -> None:

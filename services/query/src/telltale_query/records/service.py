@@ -191,6 +191,8 @@ async def change_record(
         raise _no_record() from error
     except edits.RevisionDiffers as error:
         raise _changed_meanwhile(error) from error
+    except edits.OutsideHorizon as error:
+        raise Conflict("it is older than what is kept: it will be dropped with the records beside it") from error
     if changed is None:
         raise _no_record()
     return changed
@@ -214,6 +216,8 @@ async def delete_record(engine: AsyncEngine, actor: Actor, record_id: str, expec
         raise _no_record() from error
     except edits.RevisionDiffers as error:
         raise _changed_meanwhile(error) from error
+    except edits.OutsideHorizon as error:
+        raise Conflict("it is older than what is kept: it will be dropped with the records beside it") from error
 
 
 def _changed_meanwhile(error: edits.RevisionDiffers) -> PreconditionFailed:
