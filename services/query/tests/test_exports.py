@@ -1,8 +1,7 @@
-"""Exports: files that hold exactly the records of a filter, read back as a person's programs would."""
+"""Exports that somebody waits for: exactly the records of a filter, in three kinds of file."""
 
-import csv
 import hashlib
-import io
+import json
 import re
 import tempfile
 from collections.abc import AsyncIterator
@@ -10,39 +9,29 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import openpyxl
 import pytest
-from openpyxl.worksheet.worksheet import Worksheet
 
-from telltale_query.exports import service
+from telltale_query.exports import reading, service
 from telltale_query.exports.schemas import ExportQuery
-from telltale_query.exports.service import Exporter
+from telltale_query.exports.service import DirectExports, Exporter
+from telltale_query.spreadsheet_text import unguard
 from telltale_shared.security import Role
 
 from .conftest import Api, now, rfc3339
+from .exported import (
+    ODD_NOTES,
+    csv_rows,
+    export,
+    instant_of,
+    manifest,
+    parquet,
+    sheets,
+    store_odd_notes,
+    table,
+)
 
 pytestmark = pytest.mark.anyio
-
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-ODD_NOTES = [
-    "=1+1",
-    "+49 30 1234",
-    "-2+3",
-    "@SUM(A1)",
-    '=HYPERLINK("http://example.com")',
-    "https://example.com",
-    "two\nlines",
-    'a "quoted", word; and\ttab',
-    " outer blanks ",
-    "Ω≈ç√ 温度 درجة 🌡️👩‍🔬",
-    "e\u0301 \u202e right to left",
-    "_x0041_",
-    "<b>&amp;</b>",
-    "007",
-    "1e5",
-    "TRUE",
-]
 
 
 @pytest.fixture
@@ -50,6 +39,18 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where temporary files are made, empty at first."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def exporter(api: Api) -> Exporter:
+    """One that reads a few records at a time."""
+    return Exporter(api.engine, max_rows=100, rows_at_once=7)
+
+
+def few_at_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every way of cutting a selection into parts be taken."""
+    reader = reading.Reader(api.engine, rows_at_once=7)
+    monkeypatch.setattr(api.app.state.direct_exports.exporter, "_reader", reader)
 
 
 def left_in(folder: Path) -> list[Path]:
@@ -66,52 +67,16 @@ async def gone() -> bool:
     return True
 
 
-async def export(api: Api, kind: str, role: Role = Role.VIEWER, **params: Any) -> httpx.Response:
-    response = await api.call("GET", "/records/export", params={"format": kind, **params}, role=role)
-    assert response.status_code == 200, response.text
-    return response
-
-
-async def csv_rows(api: Api, **params: Any) -> list[list[str]]:
-    response = await export(api, "csv", **params)
-    return list(csv.reader(io.StringIO(response.content.decode(), newline=""), strict=True))
-
-
-async def sheets(api: Api, **params: Any) -> dict[str, Worksheet]:
-    response = await export(api, "xlsx", **params)
-    return {sheet.title: sheet for sheet in openpyxl.load_workbook(io.BytesIO(response.content))}
-
-
-def table(sheet: Worksheet) -> list[tuple[Any, ...]]:
-    return list(sheet.iter_rows(values_only=True))
-
-
-def manifest(sheet: Worksheet) -> dict[str, Any]:
-    return {name: value for name, value in table(sheet) if name}
-
-
-async def store_odd_notes(api: Api) -> datetime:
-    begin = now(hours=1)
-    for n, note in enumerate(ODD_NOTES):
-        at = begin + timedelta(seconds=n, microseconds=n * 111_111 % 1_000_000)
-        body = {
-            "source": "=press", "category": "t°", "unit": "°C", "observed_at": rfc3339(at), "value": 0.1 * 3 + n,
-            "note": note,
-        }  # fmt: skip
-        response = await api.call("POST", "/records", json=body, role=Role.USER)
-        assert response.status_code == 201, response.text
-    return begin
-
-
 async def test_csv_holds_every_record_exactly(api: Api) -> None:
     await store_odd_notes(api)
     listed = await api.pages("/records", {"sort": "observed_at"}, limit=1000)
     header, *rows = await csv_rows(api, sort="observed_at")
     assert header == ["source", "category", "observed_at", "value", "unit", "note"]
-    assert [row[5] for row in rows] == ODD_NOTES
+    assert [unguard(row[5]) for row in rows] == ODD_NOTES
     for row, record in zip(rows, listed, strict=True):
-        source, category, observed_at, value, unit, _ = row
-        assert (source, category, unit) == ("=press", "t°", "°C")
+        source, category, observed_at, value, unit, note = row
+        assert (source, category, unit) == ("'=press", "t°", "°C")
+        assert not note.startswith(("=", "+", "-", "@", "\t", "\r"))
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", observed_at)
         assert datetime.fromisoformat(observed_at) == datetime.fromisoformat(record["observed_at"])
         assert float(value) == record["value"]
@@ -140,6 +105,7 @@ async def test_excel_holds_text_as_text_and_numbers_as_numbers(api: Api) -> None
     begin = await store_odd_notes(api)
     sheet = (await sheets(api, sort="observed_at"))["Records"]
     assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == f"A1:H{len(ODD_NOTES) + 1}"
     header, *rows = sheet.iter_rows()
     assert [cell.value for cell in header] == [
         *("source", "category", "observed_at (UTC)", "value", "unit", "note", "anomaly_score", "anomaly_verdict")
@@ -151,8 +117,7 @@ async def test_excel_holds_text_as_text_and_numbers_as_numbers(api: Api) -> None
         assert row[0].value == "=press"
         assert row[0].number_format == "@"
         assert row[2].number_format == "yyyy-mm-dd hh:mm:ss.000"
-        at = begin + timedelta(seconds=n, microseconds=n * 111_111 % 1_000_000)
-        assert abs(row[2].value - at) <= timedelta(microseconds=501)
+        assert abs(row[2].value - instant_of(begin, n)) <= timedelta(microseconds=501)
         assert row[3].value == 0.1 * 3 + n
         assert row[6].value is None
 
@@ -194,8 +159,7 @@ async def test_the_manifest_says_what_is_in_the_file(api: Api) -> None:
 async def test_an_export_holds_what_the_list_shows(
     api: Api, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "PAGE_ROWS", 7)
-    monkeypatch.setattr(service, "SORTED_PAGE_ROWS", 7)
+    few_at_once(api, monkeypatch)
     begin = now(hours=1)
     readings = [
         (source, category, begin + timedelta(seconds=n), float(n * 3 % 11))
@@ -204,18 +168,20 @@ async def test_an_export_holds_what_the_list_shows(
         for category in ("temperature", "pressure")
     ]
     stored = await api.store(readings)
-    judged = [("temperature", 3, None), ("pressure", 5, "confirmed"), ("temperature", 9, "dismissed")]
+    marked = [("temperature", 3, None), ("pressure", 5, "confirmed"), ("temperature", 9, "dismissed")]
     await api.run(
         "INSERT INTO anomalies (series_id, observed_at, detector, version, kind, value, score, expected_low,"
         " expected_high, explanation, detected_at, verdict)"
         " VALUES (:series_id, :at, 'd', '1', 'spike', 1, 9.5, 0, 1, 'x', :at, :verdict)",
         [
             {"series_id": stored["a", category].id, "at": begin + timedelta(seconds=n), "verdict": verdict}
-            for category, n, verdict in judged
+            for category, n, verdict in marked
         ],
     )
     bounds = {"START": rfc3339(begin + timedelta(seconds=4)), "END": rfc3339(begin + timedelta(seconds=9))}
-    asked = {name: bounds.get(value, value) if isinstance(value, str) else value for name, value in params.items()}
+    asked: dict[str, Any] = {
+        name: bounds.get(value, value) if isinstance(value, str) else value for name, value in params.items()
+    }
     listed = await api.pages("/records", asked, limit=1000)
     assert listed
     expected = [
@@ -225,9 +191,44 @@ async def test_an_export_holds_what_the_list_shows(
     assert [(row[0], row[1], datetime.fromisoformat(row[2]), float(row[3])) for row in rows] == expected
     _, *cells = table((await sheets(api, **asked))["Records"])
     assert [(row[0], row[1], row[2].replace(tzinfo=UTC), row[3]) for row in cells] == expected
-    assert [row[6:] for row in cells] == [
+    judged = [
         (one["anomaly"]["score"], one["anomaly"]["verdict"]) if one["anomaly"] else (None, None) for one in listed
     ]
+    assert [row[6:] for row in cells] == judged
+    typed = parquet((await export(api, "parquet", **asked)).content).read().to_pylist()
+    assert [(row["source"], row["category"], row["observed_at"], row["value"]) for row in typed] == expected
+    assert [(row["anomaly_score"], row["anomaly_verdict"]) for row in typed] == judged
+
+
+async def test_a_parquet_file_has_typed_columns_and_says_what_it_is(api: Api) -> None:
+    begin = await store_odd_notes(api)
+    file = parquet((await export(api, "parquet", sort="observed_at")).content)
+    table = file.read()
+    words = "dictionary<values=string, indices=int32, ordered=0>"
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "source": words, "category": words, "observed_at": "timestamp[us, tz=UTC]", "value": "double", "unit": words,
+        "note": "string", "anomaly_score": "double", "anomaly_verdict": words,
+    }  # fmt: skip
+    assert table["note"].to_pylist() == ODD_NOTES
+    assert table["observed_at"].to_pylist() == [instant_of(begin, n).replace(tzinfo=UTC) for n in range(len(ODD_NOTES))]
+    assert table["value"].to_pylist() == [0.1 * 3 + n for n in range(len(ODD_NOTES))]
+    assert set(table["source"].to_pylist()) == {"=press"}
+    said = json.loads(file.metadata.metadata[b"telltale.manifest"])
+    assert (said["Rows"], said["Order"], said["Made by"]) == (len(ODD_NOTES), "observed_at", "Demo viewer")
+    lines = (await export(api, "csv", sort="observed_at")).content.split(b"\r\n", 1)[1]
+    assert said["SHA-256"] == hashlib.sha256(lines).hexdigest()
+
+
+async def test_excel_shows_times_in_the_zone_asked_for(api: Api) -> None:
+    # Clocks in Berlin went back on 2026-10-25 at 01:00 UTC.
+    summer, winter = datetime(2026, 10, 25, 0, 30), datetime(2026, 10, 25, 1, 30)  # noqa: DTZ001 - naive UTC
+    await api.store([("a", "c", summer, 1.0), ("a", "c", winter, 2.0)])
+    book = await sheets(api, sort="observed_at", time_zone="Europe/Berlin")
+    header, *rows = table(book["Records"])
+    assert header[2] == "observed_at (Europe/Berlin)"
+    local = datetime(2026, 10, 25, 2, 30)  # noqa: DTZ001 - as a clock in Berlin shows it, twice that night
+    assert [row[2:4] for row in rows] == [(local, 1), (local, 2)]
+    assert manifest(book["Manifest"])["Time zone"].startswith("Europe/Berlin;")
 
 
 async def test_nothing_to_export_is_a_file_that_says_so(api: Api) -> None:
@@ -238,7 +239,7 @@ async def test_nothing_to_export_is_a_file_that_says_so(api: Api) -> None:
 
 
 async def test_further_sheets_hold_what_one_cannot(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.app.state.exporter, "_sheet_rows", 11)
+    monkeypatch.setattr(api.app.state.direct_exports.exporter, "_sheet_rows", 11)
     begin = now(hours=1)
     await api.store([("a", "c", begin + timedelta(seconds=n), float(n)) for n in range(25)])
     book = await sheets(api, sort="observed_at")
@@ -250,19 +251,22 @@ async def test_further_sheets_hold_what_one_cannot(api: Api, monkeypatch: pytest
     assert manifest(book["Manifest"])["Sheets of records"] == 3
 
 
-@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
 async def test_too_many_records_are_refused_with_a_way_out(
-    api: Api, kind: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, kind: str, monkeypatch: pytest.MonkeyPatch, scratch: Path
 ) -> None:
-    monkeypatch.setattr(api.app.state.exporter, "_max_rows", 10)
+    monkeypatch.setattr(api.app.state.direct_exports, "_max_rows", 10)
     begin = now(hours=1)
     await api.store([("a", "c", begin + timedelta(seconds=n), float(n)) for n in range(12)])
     for params, count in (({}, "12 records"), ({"min_value": "0"}, "more than 10 records")):
         refused = await api.call("GET", "/records/export", params={"format": kind, **params})
         assert refused.status_code == 422
         assert refused.headers["content-type"] == "application/problem+json"
-        assert f"these are {count} and one file holds at most 10: choose a shorter range" in refused.json()["detail"]
-    assert len(await csv_rows(api, min_value="2")) == 11
+        assert f"these are {count} and such a file ({kind}) holds at most 10: " in refused.json()["detail"]
+        assert "POST /exports" in refused.json()["detail"]
+    await export(api, kind, min_value="2")
+    assert len(await csv_rows(api)) == 13
+    assert left_in(scratch) == []
 
 
 @pytest.mark.parametrize(
@@ -275,6 +279,8 @@ async def test_too_many_records_are_refused_with_a_way_out(
         {"format": "xlsx", "sort": "note"},
         {"format": "csv", "from": "2026-11-23T08:00:00"},
         {"format": "csv", "from": "2026-11-23T08:00:00Z", "to": "2026-11-22T08:00:00Z"},
+        {"format": "xlsx", "time_zone": "Europe/Atlantis"},
+        {"format": "csv", "time_zone": "Europe/Berlin"},
     ],
     ids=str,
 )
@@ -296,51 +302,47 @@ async def test_a_sent_workbook_leaves_nothing_behind(api: Api, scratch: Path) ->
     assert left_in(scratch) == []
 
 
-async def test_a_workbook_that_fails_leaves_nothing_behind(
-    api: Api, scratch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fail(*_: Any, **__: Any) -> None:
-        assert left_in(scratch)
-        raise OSError("the database went away")
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No record can be read."""
 
-    monkeypatch.setattr(service, "read_page", fail)
-    response = await api.call("GET", "/records/export", params={"format": "xlsx"})
-    assert response.status_code == 503
+    async def fail(*_: Any) -> None:
+        raise ConnectionError("the database went away")
+
+    monkeypatch.setattr(reading, "read_rows", fail)
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet"])
+@pytest.mark.usefixtures("broken")
+async def test_a_file_that_fails_is_answered_as_problem_details(api: Api, kind: str, scratch: Path) -> None:
+    await api.store([("a", "c", now(), 1.0)])
+    failed = await api.call("GET", "/records/export", params={"format": kind})
+    assert failed.status_code == 503
+    assert failed.headers["content-type"] == "application/problem+json"
     assert left_in(scratch) == []
 
 
-async def test_a_first_read_that_fails_is_answered_as_problem_details(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fail(*_: Any, **__: Any) -> None:
-        raise OSError("the database went away")
-
-    monkeypatch.setattr(service, "read_page", fail)
-    assert (await api.call("GET", "/records/export", params={"format": "csv"})).status_code == 503
-
-
-async def test_a_workbook_nobody_waits_for_is_given_up(api: Api, scratch: Path) -> None:
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+async def test_a_file_nobody_waits_for_is_given_up(api: Api, kind: str, scratch: Path, exporter: Exporter) -> None:
     begin = now(hours=1)
-    await api.store([("a", "c", begin + timedelta(seconds=n), float(n)) for n in range(5)])
-    exporter = Exporter(api.engine, 100)
-    query = ExportQuery.model_validate({"format": "xlsx"})
-
-    selection = await exporter.select(query)
-    assert await exporter.xlsx(selection, query, made_by="nobody", abandoned=gone) is None
+    await api.store([("a", "c", begin + timedelta(seconds=n), float(n)) for n in range(50)])
+    query = ExportQuery.model_validate({"format": kind})
+    assert await DirectExports(exporter).file(query, made_by="nobody", abandoned=gone) is None
     assert left_in(scratch) == []
 
 
-async def test_a_download_that_is_broken_off_frees_its_file_and_connection(api: Api, scratch: Path) -> None:
+async def test_a_download_that_is_broken_off_frees_its_file_and_connection(
+    api: Api, scratch: Path, exporter: Exporter
+) -> None:
     begin = now(hours=1)
-    await api.store([("a", "c", begin + timedelta(seconds=n), float(n)) for n in range(5)])
-    exporter = Exporter(api.engine, 100)
+    await api.store([("a", "c", begin + timedelta(seconds=n), float(n)) for n in range(50)])
+    direct = DirectExports(exporter)
     for kind in ("xlsx", "csv"):
         query = ExportQuery.model_validate({"format": kind})
-        selection = await exporter.select(query)
         if kind == "csv":
-            body = await exporter.csv(selection, query)
+            body = await direct.csv(query)
         else:
-            file = await exporter.xlsx(selection, query, made_by="x", abandoned=waits)
+            file = await direct.file(query, made_by="x", abandoned=waits)
             assert file is not None
             body = service.file_chunks(file)
         assert await anext(body)
@@ -349,15 +351,13 @@ async def test_a_download_that_is_broken_off_frees_its_file_and_connection(api: 
     assert api.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of the pool class in use
 
 
-async def test_a_slow_client_holds_no_connection(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "PAGE_ROWS", 2)
+async def test_a_slow_client_holds_no_connection(api: Api, exporter: Exporter) -> None:
     begin = now(hours=1)
-    await api.store([("a", "c", begin + timedelta(seconds=n), float(n)) for n in range(5)])
-    query = ExportQuery.model_validate({"format": "csv"})
-    exporter = Exporter(api.engine, 100)
-    body: AsyncIterator[bytes] = await exporter.csv(await exporter.select(query), query)
+    await api.store([("a", "c", begin + timedelta(seconds=n), float(n)) for n in range(15)])
+    body: AsyncIterator[bytes] = await DirectExports(exporter).csv(ExportQuery.model_validate({"format": "csv"}))
     sizes = []
     async for chunk in body:
         sizes.append(chunk.count(b"\r\n"))
         assert api.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of the pool class in use
-    assert sizes == [3, 2, 1]
+    assert sum(sizes) == 16
+    assert len(sizes) >= 3

@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from telltale_query.aggregates import Aggregate, pieces, together
+from telltale_query.exports.reading import Reader
 from telltale_query.records import repository
-from telltale_query.selection import Range
+from telltale_query.records.schemas import RecordQuery
+from telltale_query.selection import Range, select_readings
 from telltale_shared.instants import EPOCH
 
 from .conftest import Api, close, now, rfc3339
@@ -280,3 +282,20 @@ async def test_aggregates_add_up(values: list[list[float]], origin: float) -> No
         assert (whole.minimum, whole.maximum) == (min(flat), max(flat))
         assert math.isclose(whole.mean, statistics.fmean(flat), rel_tol=1e-9, abs_tol=1e-6)
         assert math.isclose(whole.stddev, statistics.pstdev(flat), rel_tol=1e-3, abs_tol=1e-1)
+
+
+@FEW
+@given(filters=FILTERS, sort=st.sampled_from(SORTS), at_once=st.sampled_from([3, 40, 1_000]))
+async def test_an_export_reads_the_whole_list_once_and_in_order(
+    stored: Api, filters: Filters, sort: str, at_once: int
+) -> None:
+    query = RecordQuery.model_validate({**filters.params(), "sort": sort})
+    async with stored.engine.connect() as connection:
+        selection = await select_readings(connection, query)
+    found = []
+    async for batch in Reader(stored.engine, rows_at_once=at_once).batches(selection, query.sort):
+        found += [(batch.series[series_id], at, value) for series_id, at, value, _ in batch.rows]
+    expected = sorted(filters.of(ROWS), key=sort_key(sort), reverse=sort.startswith("-"))
+    assert [(series.source, series.category, at, value) for series, at, value in found] == [
+        (row.source, row.category, row.at, row.value) for row in expected
+    ]

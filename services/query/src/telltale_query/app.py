@@ -13,7 +13,8 @@ from telltale_query.analytics.endpoints import router as analytics
 from telltale_query.anomalies.endpoints import router as anomalies
 from telltale_query.dead_letters.endpoints import router as dead_letters
 from telltale_query.exports.endpoints import router as exports
-from telltale_query.exports.service import Exporter
+from telltale_query.exports.kept import KeptExports
+from telltale_query.exports.service import DIRECT_ROWS_AT_ONCE, DirectExports, Exporter
 from telltale_query.imports.endpoints import router as imports
 from telltale_query.jobs.endpoints import router as jobs
 from telltale_query.ledger.endpoints import router as ledger
@@ -88,7 +89,9 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     app.state.settings = settings
     app.state.engine = engine
     app.state.verifier = verifier
-    app.state.exporter = Exporter(engine, settings.export_max_rows)
+    exporter = Exporter(engine, max_rows=settings.export_max_rows, rows_at_once=DIRECT_ROWS_AT_ONCE)
+    app.state.direct_exports = DirectExports(exporter)
+    app.state.exports = KeptExports(engine, exporter, file_hours=settings.job_file_hours)
     app.state.status = StatusReporter(engine, inspector, topo)
     for failure in (DBAPIError, PoolTimeout, OSError):
         app.add_exception_handler(failure, _on_database_failure)

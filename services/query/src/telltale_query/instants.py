@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 from telltale_shared.instants import EPOCH
 
@@ -37,9 +37,10 @@ Instant = Annotated[
     datetime,
     BeforeValidator(_is_rfc_3339),
     AfterValidator(_to_naive_utc),
+    PlainSerializer(lambda at: f"{at.isoformat()}Z", return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T08:00:00Z"]}),
 ]
-"""An instant in a request; naive UTC once it is validated."""
+"""An instant in a request; naive UTC once it is validated, and as it came in JSON."""
 
 
 def outside(at: datetime) -> datetime:

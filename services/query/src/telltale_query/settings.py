@@ -22,8 +22,8 @@ class Settings(BrokerSettings, VerifierSettings):
     """Connections to the database at most; requests beyond that wait for one."""
     statement_timeout: float = Field(15, gt=0, le=300)
     """Seconds after which the database ends a statement."""
-    export_max_rows: int = Field(2_000_000, ge=1, le=100_000_000)
-    """Records in one exported file at most."""
+    export_max_rows: int = Field(10_000_000, ge=1, le=100_000_000)
+    """Records at most in one exported file that is kept."""
     import_max_bytes: int = Field(1 << 30, ge=1_024, le=1 << 40)
     """Bytes of an imported file at most."""
     retention_days: int = Field(365, ge=1, le=3_650, validation_alias="WRITER_RETENTION_DAYS")
