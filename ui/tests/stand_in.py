@@ -93,7 +93,7 @@ class StandIn:
     async def register(self, request: Request) -> Response:
         body = await request.json()
         if body["email"] in self.users:
-            return problem(409, "Conflict", "This address has an account already.")
+            return JSONResponse({"email": body["email"], "detail": "Sign in."}, 202)
         self.users[body["email"]] = {
             **self.users["viewer@example.com"],
             "id": str(len(self.users) + 1),
@@ -101,7 +101,7 @@ class StandIn:
             "name": body["name"],
         }
         self.passwords[body["email"]] = body["password"]
-        return JSONResponse(self.users[body["email"]], 201)
+        return JSONResponse({"email": body["email"], "detail": "Sign in."}, 202)
 
     async def sign_out(self, request: Request) -> Response:
         self.sessions.pop(request.headers["authorization"].removeprefix("Session "), None)

@@ -13,13 +13,22 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from telltale_auth.accounts import repository
+from telltale_auth.accounts.schemas import User
 from telltale_auth.app import create_app
 from telltale_auth.demo import PASSWORD
 from telltale_auth.schema import utc_now
 from telltale_auth.settings import Settings
 from telltale_shared.testing import Access
 
+PHRASE = "a pass phrase of ours"
+"""What registers and signs in everybody but the demo accounts."""
 SEED = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+
+
+def password_of(email: str) -> str:
+    """The password of a demo account, or of one that a test has registered."""
+    return PASSWORD if email.lower().endswith("@example.com") else PHRASE
 
 
 @pytest.fixture(scope="session")
@@ -57,25 +66,28 @@ class Api:
     http: httpx.AsyncClient
     clock_offset: timedelta = timedelta()
 
-    async def token(self, account: str, password: str = PASSWORD) -> dict[str, Any]:
-        form = {"username": account if "@" in account else f"{account}@example.com", "password": password}
+    async def token(self, account: str, password: str | None = None) -> dict[str, Any]:
+        email = account if "@" in account else f"{account}@example.com"
+        form = {"username": email, "password": password or password_of(email)}
         response = await self.http.post("/api/v1/auth/token", data=form)
         assert response.status_code == 200, response.text
         body: dict[str, Any] = response.json()
         return body
 
-    async def bearer(self, account: str, password: str = PASSWORD) -> dict[str, str]:
+    async def bearer(self, account: str, password: str | None = None) -> dict[str, str]:
         return {"Authorization": f"Bearer {(await self.token(account, password))['access_token']}"}
 
-    async def register(self, email: str, password: str = PASSWORD, name: str = "") -> dict[str, Any]:
-        body = {"email": email, "password": password, "name": name}
+    async def register(self, email: str, password: str | None = None, name: str = "") -> dict[str, Any]:
+        body = {"email": email, "password": password or PHRASE, "name": name}
         response = await self.http.post("/api/v1/auth/register", json=body)
-        assert response.status_code == 201, response.text
-        created: dict[str, Any] = response.json()
-        return created
+        assert response.status_code == 202, response.text
+        async with self.app.state.engine.connect() as connection:
+            account = await repository.by_email(connection, response.json()["email"])
+        return User.model_validate(account).model_dump(mode="json")
 
-    async def session(self, email: str, password: str = PASSWORD) -> dict[str, str]:
-        response = await self.http.post("/api/v1/auth/sessions", json={"email": email, "password": password})
+    async def session(self, email: str, password: str | None = None) -> dict[str, str]:
+        body = {"email": email, "password": password or password_of(email)}
+        response = await self.http.post("/api/v1/auth/sessions", json=body)
         assert response.status_code == 201, response.text
         return {"Authorization": f"Session {response.json()['session_id']}"}
 

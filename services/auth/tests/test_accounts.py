@@ -8,10 +8,11 @@ import pytest
 
 from telltale_auth.audit.repository import SYSTEM
 from telltale_auth.demo import PASSWORD, settle_demo_accounts
+from telltale_auth.settings import Settings
 from telltale_shared.errors import Conflict
 from telltale_shared.security import Role
 
-from .conftest import Api
+from .conftest import PHRASE, Api
 
 pytestmark = pytest.mark.anyio
 
@@ -72,17 +73,55 @@ async def test_registration_that_is_refused_names_the_field(api: Api, body: Any,
     assert "x" * 200 not in response.text
 
 
-async def test_address_has_one_account_however_it_is_spelled(api: Api) -> None:
-    created = await api.register("grace@navy.mil")
-    assert created["name"] == "grace"
-    response = await api.http.post("/api/v1/auth/register", json={"email": "GRACE@Navy.mil", "password": PASSWORD})
-    assert response.status_code == 409
+async def test_address_has_one_account_however_it_is_spelled_and_registering_does_not_say_so(api: Api) -> None:
+    bodies = [
+        {"email": email, "password": f"{PHRASE} {number}", "name": ""}
+        for number, email in enumerate(("Ada@plant.local", "ＡＤＡ@plant.local", " ada@PLANT.local "))
+    ]
+    answers = [await api.http.post("/api/v1/auth/register", json=body) for body in bodies]
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.text for answer in answers}) == 1, "nobody learns here who has an account"
+    assert (await users(api, q="ada@"))["total"] == 1
+    await api.token("ada@plant.local", f"{PHRASE} 0")
+    refused = (await audit(api, q="user.created"))["items"][0]
+    assert (refused["outcome"], refused["target"]) == ("refused", "ada@plant.local")
 
 
 async def test_same_registration_at_once_makes_one_account(api: Api) -> None:
-    body = {"email": "twin@example.com", "password": PASSWORD}
+    body = {"email": "ada@plant.local", "password": PHRASE}
     answers = await asyncio.gather(*(api.http.post("/api/v1/auth/register", json=body) for _ in range(4)))
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert [answer.status_code for answer in answers] == [202] * 4
+    assert (await users(api, q="ada@"))["total"] == 1
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password",
+        "12345678",
+        "Password123!",
+        "qwertyuiop",
+        "aaaaaaaaaaaaaaaaaaaa",
+        "ada.lovelace",
+        "abcabcabcabc",
+        "x" * 199,
+    ],
+)
+async def test_password_that_is_guessed_first_is_refused(api: Api, password: str) -> None:
+    body = {"email": "ada.lovelace@plant.local", "password": password, "name": "Ada Lovelace"}
+    answer = await api.http.post("/api/v1/auth/register", json=body)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "password"
+    assert error["message"]
+    assert (await users(api, q="ada"))["total"] == 0
+
+
+async def test_registration_can_be_switched_off(api: Api, settings: Settings) -> None:
+    api.app.state.settings = settings.model_copy(update={"registration": False})
+    answer = await api.http.post("/api/v1/auth/register", json={"email": "ada@plant.local", "password": PHRASE})
+    assert answer.status_code == 403
+    assert (await users(api, q="ada@"))["total"] == 0
 
 
 async def test_changing_my_name(api: Api) -> None:
@@ -245,7 +284,7 @@ async def test_demo_accounts_are_there_only_where_they_are_wanted(api: Api) -> N
 
     await settle_demo_accounts(accounts, wanted=False)
     assert (await api.http.post("/api/v1/auth/sessions/token", headers=session)).status_code == 401
-    listed = await api.http.get("/api/v1/users", headers=await api.bearer("real"))
+    listed = await api.http.get("/api/v1/users", headers=await api.bearer("real@example.com", PHRASE))
     assert [user["email"] for user in listed.json()["items"]] == ["real@example.com"]
 
     await api.register("viewer@example.com", "somebody real lives here")

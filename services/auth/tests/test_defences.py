@@ -18,9 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from telltale_auth.app import BODY_LIMIT
 from telltale_auth.demo import PASSWORD
 from telltale_auth.passwords import WAITING_PER_THREAD
-from telltale_auth.sessions.throttle import FAILURES_PER_ACCOUNT, LoginThrottle
+from telltale_auth.sessions.throttle import PAIR
 from telltale_auth.settings import Settings
-from telltale_shared.errors import TooManyRequests
 from telltale_shared.security import LEEWAY_SECONDS
 from telltale_shared.testing import eventually
 
@@ -190,11 +189,11 @@ async def test_unknown_wrong_and_deactivated_look_the_same(api: Api, monkeypatch
 @pytest.mark.parametrize("email", ["viewer@example.com", "nobody@example.com"])
 async def test_too_many_failures_for_one_account(api: Api, email: str) -> None:
     wrong = {"username": email.upper(), "password": "wrong password"}
-    for _ in range(FAILURES_PER_ACCOUNT):
+    for _ in range(PAIR.free):
         assert (await api.http.post("/api/v1/auth/token", data=wrong)).status_code == 401
     response = await api.http.post("/api/v1/auth/token", data={"username": email, "password": PASSWORD})
     assert response.status_code == 429
-    assert 1 <= int(response.headers["retry-after"]) <= 301
+    assert 1 <= int(response.headers["retry-after"]) <= 2, "the delay grows from a second; there is no lock-out"
     await api.token("user")
 
 
@@ -207,24 +206,6 @@ async def test_odd_address_of_a_client_is_written_down_all_the_same(api: Api) ->
         assert (await http.post("/api/v1/auth/sessions", json=body)).status_code == 201
     entries = await api.http.get("/api/v1/audit", params={"q": "session.started"}, headers=await api.bearer("admin"))
     assert entries.json()["items"][0]["address"] == "?" * 64
-
-
-async def test_success_forgets_the_failures_of_an_account() -> None:
-    throttle = LoginThrottle(per_account=2, per_address=100)
-    for _ in range(3):
-        await throttle.failed("a@b", "10.0.0.1")
-        await throttle.check("a@b", "10.0.0.1")
-        await throttle.succeeded("a@b")
-
-
-async def test_too_many_failures_from_one_address() -> None:
-    throttle = LoginThrottle(per_account=100, per_address=3)
-    for number in range(3):
-        await throttle.check(f"{number}@b", "10.0.0.1")
-        await throttle.failed(f"{number}@b", "10.0.0.1")
-    with pytest.raises(TooManyRequests):
-        await throttle.check("another@b", "10.0.0.1")
-    await throttle.check("another@b", "10.0.0.2")
 
 
 async def test_long_bodies_are_refused(api: Api) -> None:

@@ -19,4 +19,4 @@ async def test_every_route_asks_for_its_role(api: Api) -> None:
         # A new one each time: some calls end all that was issued before.
         return str((await api.token(role.lower()))["access_token"])
 
-    await check_roles("auth", api.http, bearer)
+    await check_roles("auth", api.app, api.http, bearer)

@@ -227,7 +227,7 @@ async def test_migrating_again_changes_nothing_and_tables_are_as_the_code_sees_t
 
 async def test_openapi_describes_every_operation(api: Api) -> None:
     document = (await api.http.get("/openapi.json")).json()
-    assert document["components"]["securitySchemes"].keys() == {"AccessToken", "Session"}
+    assert document["components"]["securitySchemes"].keys() == {"AccessToken", "ApiKey", "Session"}
     operations = {
         f"{method.upper()} {path.removeprefix('/api/v1')}": operation
         for path, methods in document["paths"].items()
@@ -245,6 +245,16 @@ async def test_openapi_describes_every_operation(api: Api) -> None:
         "POST /auth/sessions",
         "POST /auth/sessions/token",
         "DELETE /auth/sessions/current",
+        "GET /auth/sessions",
+        "DELETE /auth/sessions",
+        "DELETE /auth/sessions/{id}",
+        "POST /auth/password",
+        "GET /auth/api-keys",
+        "POST /auth/api-keys",
+        "DELETE /auth/api-keys/{id}",
+        "POST /auth/api-keys/token",
+        "GET /users/{id}/sessions",
+        "DELETE /users/{id}/sessions",
         "GET /users",
         "PATCH /users/{id}",
         "GET /audit",

@@ -28,4 +28,4 @@ async def test_every_route_asks_for_its_role(broker: Access, tmp_path: Path, tok
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://generator") as http,
     ):
-        await check_roles("generator", http, bearer)
+        await check_roles("generator", app, http, bearer)

@@ -21,4 +21,4 @@ async def test_every_route_asks_for_its_role(api: Api) -> None:
     async def bearer(role: Role) -> str:
         return token(role)
 
-    await check_roles("query", api.http, bearer)
+    await check_roles("query", api.app, api.http, bearer)

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from telltale_shared.errors import PROBLEM_JSON
-from telltale_shared.security import Role
+from telltale_shared.security import Principal, Role, Scope
 from telltale_shared.security.access import ACCESS, COMMON, Access
 
 TABLE = "shared/src/telltale_shared/security/access.py"
@@ -38,8 +38,18 @@ def check_table(service: str, app: FastAPI) -> None:
     assert not stale, f'{service} has no such routes any more; take them out of ACCESS["{service}"] in {TABLE}:{stale}'
 
 
-async def check_roles(service: str, http: httpx.AsyncClient, bearer: Bearer) -> None:
-    """Call every route of ``service`` as nobody and in each role; compare who is let in with the table.
+class _KeyHolder:
+    """Stands in for an app's verifier: whoever asks has an API key of an administrator, with one scope."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._principal = Principal("1", "key", Role.ADMIN, "j", 1, 2**40, "k1", frozenset({scope}))
+
+    async def authenticate(self, _: str) -> Principal:
+        return self._principal
+
+
+async def check_roles(service: str, app: FastAPI, http: httpx.AsyncClient, bearer: Bearer) -> None:
+    """Call every route of ``service`` as nobody, in each role and with keys; compare who is let in with the table.
 
     Raises:
         AssertionError: somebody was let in who may not come in, or the other way round.
@@ -63,6 +73,26 @@ async def check_roles(service: str, http: httpx.AsyncClient, bearer: Bearer) -> 
             assert got == expected, (
                 f"{route} as {role}: {expected} expected, {response.status_code} {response.text[:200]}"
             )
+
+    verifier = app.state.verifier
+    try:
+        for scope in Scope:
+            app.state.verifier = _KeyHolder(scope)
+            await _check_key(service, http, scope)
+    finally:
+        app.state.verifier = verifier
+
+
+async def _check_key(service: str, http: httpx.AsyncClient, scope: Scope) -> None:
+    for route, access in ACCESS[service].items():
+        method, path = route.split()
+        if access.role is None or method == "WEBSOCKET":
+            continue
+        path = re.sub(r"\{[^}]*\}", "1", path)
+        response = await http.request(method, path, json={}, headers={"Authorization": "Bearer x"})
+        assert (response.status_code == 403) is (access.scope is not scope), (
+            f"{route} with an API key for {scope}: {response.status_code} {response.text[:200]}"
+        )
 
 
 async def _check_stranger(route: str, access: Access, response: httpx.Response) -> None:

@@ -40,7 +40,7 @@ class ApiClient(HttpCalls):
         self.request("DELETE", f"{self._auth}/auth/sessions/current", authorization=f"Session {session_id}")
 
     def register(self, email: str, name: str, password: str) -> None:
-        """Create an account with the role VIEWER."""
+        """Create an account with the role VIEWER; answered the same when the address has one already."""
         self.request("POST", f"{self._auth}/auth/register", body={"email": email, "name": name, "password": password})
 
     def access_token(self, session_id: str) -> AccessToken:

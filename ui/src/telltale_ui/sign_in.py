@@ -9,6 +9,7 @@ from telltale_ui.sessions import TICKETS
 from telltale_ui.settings import current_settings
 
 _SHORTEST_PASSWORD = 8
+_REGISTERED = "registered"
 _DEMO_PASSWORD = "Password123!"  # noqa: S105 - public on purpose; exists only where DEMO_ACCOUNTS=true
 _DEMO_ACCOUNTS = {
     "Viewer": ("viewer@example.com", "looks at everything"),
@@ -21,7 +22,12 @@ def _start(email: str, password: str) -> None:
     try:
         session = login.client().start_session(email, password)
     except ApiError as error:
-        if error.status == 401:
+        if error.status == 401 and st.session_state.pop(_REGISTERED, None) == email:
+            st.error(
+                "This address has an account already, with another password. Sign in with that one.",
+                icon=":material/error:",
+            )
+        elif error.status == 401:
             st.error("E-mail address or password is wrong.", icon=":material/error:")
         else:
             st.error(feedback.describe(error), title=error.title, icon=":material/error:")
@@ -78,6 +84,7 @@ def _register() -> tuple[str, str] | None:
     except ApiError as error:
         st.error(feedback.describe(error), title=error.title, icon=":material/error:")
         return None
+    st.session_state[_REGISTERED] = email.strip()
     return email.strip(), password
 
 

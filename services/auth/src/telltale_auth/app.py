@@ -13,10 +13,14 @@ from telltale_auth.accounts import endpoints as accounts
 from telltale_auth.accounts.service import AccountService
 from telltale_auth.audit import endpoints as audit
 from telltale_auth.demo import settle_demo_accounts
+from telltale_auth.keys import endpoints as keys
+from telltale_auth.keys.service import KeyService
 from telltale_auth.outbox import Outbox
 from telltale_auth.passwords import Passwords
 from telltale_auth.schema import SCHEMA_VERSION
 from telltale_auth.sessions import endpoints as sessions
+from telltale_auth.sessions import own_endpoints as own
+from telltale_auth.sessions.own import OwnSessions
 from telltale_auth.sessions.service import SessionService
 from telltale_auth.sessions.throttle import LoginThrottle
 from telltale_auth.settings import Settings
@@ -52,11 +56,15 @@ def create_app(settings: Settings) -> FastAPI:
             address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
             publisher = Publisher(address, topology(settings.store_partitions), name="auth")
             outbox = Outbox(engine, publisher)
+            throttle = LoginThrottle()
+            app.state.settings = settings
             app.state.engine = engine
             app.state.signer = signer
             app.state.verifier = AccountVerifier(signer, engine)
-            app.state.accounts = AccountService(engine, passwords, revoked=outbox.wake)
-            app.state.sessions = SessionService(engine, passwords, LoginThrottle(), revoked=outbox.wake)
+            app.state.accounts = AccountService(engine, passwords, throttle, revoked=outbox.wake)
+            app.state.sessions = SessionService(engine, passwords, throttle, revoked=outbox.wake)
+            app.state.own_sessions = OwnSessions(engine, revoked=outbox.wake)
+            app.state.keys = KeyService(engine, revoked=outbox.wake)
             await wait_for_schema(engine, SCHEMA_VERSION)
             await settle_demo_accounts(app.state.accounts, wanted=settings.demo_accounts)
             health.add("database", lambda: database_problem(engine))
@@ -76,7 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
     for failure in (DBAPIError, PoolTimeout, OSError):
         app.add_exception_handler(failure, _on_database_error)
-    for router in (sessions.router, sessions.keys_router, accounts.router, audit.router):
+    for router in (sessions.router, sessions.jwks_router, own.router, keys.router, accounts.router, audit.router):
         app.include_router(router)
     return app
 

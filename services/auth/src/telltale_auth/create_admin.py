@@ -18,8 +18,10 @@ from telltale_auth.accounts.service import AccountService
 from telltale_auth.audit.repository import SYSTEM
 from telltale_auth.passwords import Passwords
 from telltale_auth.schema import SCHEMA_VERSION
+from telltale_auth.sessions.throttle import LoginThrottle
 from telltale_auth.settings import AccountSettings
 from telltale_shared.database import SchemaVersionMismatch, check_schema_version, create_engine
+from telltale_shared.errors import InvalidRequest
 from telltale_shared.security import Role
 from telltale_shared.settings import load_settings
 
@@ -49,14 +51,14 @@ async def _run(email: str, settings: AccountSettings) -> str:
     passwords = Passwords(cost=settings.bcrypt_cost, threads=1)
     try:
         await check_schema_version(engine, SCHEMA_VERSION)
-        accounts = AccountService(engine, passwords)
+        accounts = AccountService(engine, passwords, LoginThrottle())
         async with engine.connect() as connection:
             existing = await repository.by_email(connection, email)
         if existing is not None:
             await accounts.change(existing.id, role=Role.ADMIN, is_active=True, origin=SYSTEM)
             return f"{email} is an administrator; the password stays as it was"
         wanted = _registration(email)
-        await accounts.create(
+        await accounts.register(
             email=wanted.email,
             name=wanted.name,
             password=wanted.password.get_secret_value(),
@@ -76,6 +78,8 @@ def main() -> None:
     email = parser.parse_args().email
     try:
         done = asyncio.run(_run(normal_email(email), load_settings(AccountSettings)))
+    except InvalidRequest as error:
+        sys.exit(f"nothing was changed: {'; '.join(f'{one.field}: {one.message}' for one in error.errors)}")
     except (_Refused, ValueError, SchemaVersionMismatch, DBAPIError) as error:
         sys.exit(f"nothing was changed: {error}")
     sys.stdout.write(f"{done}\n")

@@ -2,15 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telltale_auth.accounts.service import AccountService
 from telltale_auth.audit.repository import Origin
+from telltale_auth.keys.service import KeyService
+from telltale_auth.sessions.own import OwnSessions
 from telltale_auth.sessions.service import SessionService
+from telltale_auth.settings import Settings
 from telltale_auth.tokens import TokenSigner
 from telltale_shared.errors import request_id_of
-from telltale_shared.security import Viewer
+from telltale_shared.security import Person
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
 
 
 def _engine(request: Request) -> AsyncEngine:
@@ -28,6 +36,16 @@ def _sessions(request: Request) -> SessionService:
     return sessions
 
 
+def _own_sessions(request: Request) -> OwnSessions:
+    own: OwnSessions = request.app.state.own_sessions
+    return own
+
+
+def _keys(request: Request) -> KeyService:
+    keys: KeyService = request.app.state.keys
+    return keys
+
+
 def _signer(request: Request) -> TokenSigner:
     signer: TokenSigner = request.app.state.signer
     return signer
@@ -39,13 +57,21 @@ def _visitor(request: Request) -> Origin:
     return Origin(address=address[:64], request_id=request_id_of(request))
 
 
-def _caller(me: Viewer, visitor: Annotated[Origin, Depends(_visitor)]) -> Origin:
+def _caller(me: Person, visitor: Annotated[Origin, Depends(_visitor)]) -> Origin:
     return Origin(int(me.user_id), visitor.address, visitor.request_id)
 
 
+async def never_stored(response: Response) -> None:
+    """Answers that hold secrets stay out of every cache."""
+    response.headers["Cache-Control"] = "no-store"
+
+
+TheSettings = Annotated[Settings, Depends(_settings)]
 Database = Annotated[AsyncEngine, Depends(_engine)]
 Accounts = Annotated[AccountService, Depends(_accounts)]
 Sessions = Annotated[SessionService, Depends(_sessions)]
+TheirSessions = Annotated[OwnSessions, Depends(_own_sessions)]
+Keys = Annotated[KeyService, Depends(_keys)]
 Signer = Annotated[TokenSigner, Depends(_signer)]
 Visitor = Annotated[Origin, Depends(_visitor)]
 """Where a request came from that need not be signed in."""

@@ -5,7 +5,7 @@ import binascii
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator
 
 from telltale_shared.errors import FieldError, InvalidRequest
@@ -20,6 +20,7 @@ def _as_utc(value: object) -> object:
 Instant = Annotated[datetime, BeforeValidator(_as_utc)]
 """An instant in UTC; the database's naive ones become aware."""
 
+UserId = Annotated[int, Path(ge=1, lt=2**32, description="`id` of the account.")]
 Search = Annotated[str, Query(alias="q", max_length=200, description="Text to look for; any case.")]
 Limit = Annotated[int, Query(ge=1, le=1_000, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=1_100, description="`next_cursor` of the page before.")]

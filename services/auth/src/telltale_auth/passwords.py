@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import bcrypt
 
+from telltale_auth.strength import weakness
 from telltale_shared.errors import TooManyRequests
 
 MIN_LENGTH = 8
@@ -74,6 +75,14 @@ class Passwords:
         """
         same = await self._run(lambda: _matches(password, hashed or self._nobodys))
         return same and hashed is not None
+
+    async def weakness(self, password: str, *, about: list[str]) -> str | None:
+        """What makes ``password`` easy to guess, or None; judged by the same threads, since it takes its time.
+
+        Raises:
+            TooManyRequests: too many hashes are waiting already.
+        """
+        return await self._run(lambda: weakness(password, about=about))
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         if self._pending >= self._limit:

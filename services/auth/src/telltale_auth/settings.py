@@ -40,6 +40,8 @@ class Settings(AccountSettings, BrokerSettings):
     port: int = Field(8001, ge=1, le=65_535)
     hash_threads: int = Field(2, ge=1, le=64)
     """Passwords hashed at the same time; each takes about a quarter of a second of one core."""
+    registration: bool = True
+    """Whether anybody may register; who does becomes a VIEWER."""
     signing_seed: SecretStr = Field(SecretStr(""), validate_default=True)
     """The Ed25519 private key: 32 random bytes as 64 hexadecimal digits. All copies of auth share one."""
 

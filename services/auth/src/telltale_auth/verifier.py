@@ -33,6 +33,10 @@ class AccountVerifier(TokenVerifier):
             raise InvalidToken("the session of this token has ended")
         return principal
 
+    async def authenticate(self, credential: str) -> Principal:
+        """As :meth:`verify`: an account is its owner's business, not a machine's, so no API key is taken."""
+        return await self.verify(credential)
+
     async def _fetch(self) -> dict[str, Any]:
         keys = jwt.PyJWKSet.from_dict(dict(self._signer.public_keys)).keys
         return {str(key.key_id): key.key for key in keys}

@@ -27,7 +27,7 @@ from telltale_generator.sources.replay import ReplaySource
 from telltale_generator.sources.rows import BadRows
 from telltale_generator.sources.synthetic import Anomaly, SyntheticSource, UnknownSeries
 from telltale_shared.errors import Conflict, FieldError, InvalidRequest, Problem, ProblemDetails, Unavailable
-from telltale_shared.security import User, Viewer
+from telltale_shared.security import Ingest, User, Viewer
 from telltale_shared.system_events import now_us
 from telltale_shared.validation import TimeBounds
 
@@ -133,7 +133,7 @@ async def inject_anomaly(wanted: InjectAnomaly, _: User, feed: TheFeed) -> Anoma
         }
     },
 )
-async def post_readings(request: Request, _: User, publisher: ThePublisher) -> Accepted:
+async def post_readings(request: Request, _: Ingest, publisher: ThePublisher) -> Accepted:
     readings = await _posted(request)
     try:
         taken = await publisher.accept(readings)

@@ -1,7 +1,10 @@
 """Who is asking and what they may do: access tokens verified locally, roles as typed dependencies."""
 
+from telltale_shared.security.api_keys import KEY_LENGTH, KEY_PREFIX
 from telltale_shared.security.dependencies import (
     Admin,
+    Ingest,
+    Person,
     RequireRole,
     User,
     Viewer,
@@ -25,11 +28,15 @@ __all__ = [
     "ALGORITHM",
     "AUDIENCE",
     "ISSUER",
+    "KEY_LENGTH",
+    "KEY_PREFIX",
     "LEEWAY_SECONDS",
     "REQUIRED_CLAIMS",
     "Admin",
+    "Ingest",
     "InvalidToken",
     "KeysUnavailable",
+    "Person",
     "Principal",
     "RequireRole",
     "Revocations",

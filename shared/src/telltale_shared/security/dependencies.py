@@ -7,7 +7,7 @@ from fastapi.security import OAuth2PasswordBearer
 from starlette.requests import HTTPConnection
 
 from telltale_shared.errors import Forbidden, Unauthenticated, Unavailable
-from telltale_shared.security.roles import Principal, Role
+from telltale_shared.security.roles import Principal, Role, Scope
 from telltale_shared.security.tokens import InvalidToken, KeysUnavailable, TokenVerifier
 
 
@@ -41,7 +41,8 @@ def describe_foreign_tokens(app: FastAPI) -> None:
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
-                "description": "The `access_token` that auth's `POST /api/v1/auth/token` answers; good for 5 minutes.",
+                "description": "The `access_token` that auth's `POST /api/v1/auth/token` answers, good for 5 minutes;"
+                " or an API key, where its scopes allow it.",
             }
         return document
 
@@ -52,7 +53,7 @@ async def authenticated(request: Request, token: Annotated[str, Depends(_bearer)
     """The principal of a request; the app keeps its :class:`TokenVerifier` in ``app.state.verifier``."""
     verifier: TokenVerifier = request.app.state.verifier
     try:
-        return await verifier.verify(token)
+        return await verifier.authenticate(token)
     except InvalidToken as error:
         raise Unauthenticated(f"{error}; log in again") from error
     except KeysUnavailable as error:
@@ -60,19 +61,30 @@ async def authenticated(request: Request, token: Annotated[str, Depends(_bearer)
 
 
 class RequireRole:
-    """A dependency that lets only principals of at least ``role`` through and gives the principal."""
+    """A dependency that lets only principals of at least ``role`` through and gives the principal.
 
-    def __init__(self, role: Role) -> None:
+    API keys come through only where a ``scope`` is named, and only those that have it.
+    """
+
+    def __init__(self, role: Role, scope: Scope | None = None) -> None:
         self.role = role
+        self.scope = scope
 
     async def __call__(self, principal: Annotated[Principal, Depends(authenticated)]) -> Principal:
         if not principal.role.includes(self.role):
             raise Forbidden(f"this needs the role {self.role}; yours is {principal.role}")
+        if principal.scopes is not None and self.scope not in principal.scopes:
+            wanted = f"a key with the scope {self.scope}" if self.scope else "a person; no API key may do it"
+            raise Forbidden(f"this needs {wanted}")
         return principal
 
 
-Viewer = Annotated[Principal, Depends(RequireRole(Role.VIEWER))]
-"""Parameter type of an endpoint that anyone with an account may call."""
+Person = Annotated[Principal, Depends(RequireRole(Role.VIEWER))]
+"""Parameter type of an endpoint about one's own account."""
+Viewer = Annotated[Principal, Depends(RequireRole(Role.VIEWER, Scope.READ))]
+"""Parameter type of an endpoint that anyone with an account may call, and API keys that may read."""
+Ingest = Annotated[Principal, Depends(RequireRole(Role.USER, Scope.READINGS_WRITE))]
+"""Parameter type of an endpoint that takes readings."""
 User = Annotated[Principal, Depends(RequireRole(Role.USER))]
 """Parameter type of an endpoint that needs USER or ADMIN."""
 Admin = Annotated[Principal, Depends(RequireRole(Role.ADMIN))]

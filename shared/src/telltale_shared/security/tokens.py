@@ -9,8 +9,15 @@ import httpx
 import jwt
 import structlog
 
+from telltale_shared.security.api_keys import (
+    KEY_LENGTH,
+    KEY_PREFIX,
+    ExchangeUnavailable,
+    KeyExchange,
+    KeyRefused,
+)
 from telltale_shared.security.revocations import Revocations
-from telltale_shared.security.roles import Principal, Role
+from telltale_shared.security.roles import Principal, Role, Scope
 
 log = structlog.get_logger("telltale.security")
 
@@ -47,6 +54,7 @@ class TokenVerifier:
         self, auth_url: str, *, revocations: Revocations | None = None, http: httpx.AsyncClient | None = None
     ) -> None:
         self.revocations = revocations or Revocations()
+        self._exchange = KeyExchange(auth_url, http=http)
         self._url = f"{auth_url}/.well-known/jwks.json"
         self._http = http
         self._keys: dict[str, Any] = {}
@@ -60,7 +68,7 @@ class TokenVerifier:
 
         Args:
             token: the encoded JWT.
-            kind: the ``typ`` claim it must have: ``access`` or ``stream``.
+            kind: the ``typ`` claim it must have: ``access``, ``stream``, or ``key`` for one that an API key got.
 
         Raises:
             InvalidToken: forged, expired, revoked, for another purpose, or malformed.
@@ -78,6 +86,27 @@ class TokenVerifier:
         if self.revocations.covers(principal):
             raise InvalidToken("the account has changed since this token was issued")
         return principal
+
+    async def authenticate(self, credential: str) -> Principal:
+        """The principal of what a request presents: an access token, or an API key.
+
+        Raises:
+            InvalidToken: it is neither, or not valid any more.
+            KeysUnavailable: auth does not answer, and what it said before does not tell.
+        """
+        if not (credential.startswith(KEY_PREFIX) and credential.isascii() and len(credential) == KEY_LENGTH):
+            return await self.verify(credential)
+        try:
+            try:
+                return await self.verify(await self._exchange.token_of(credential), kind="key")
+            except InvalidToken:
+                # The owner may have changed since; the key itself may still be good.
+                self._exchange.forget(credential)
+                return await self.verify(await self._exchange.token_of(credential), kind="key")
+        except KeyRefused as error:
+            raise InvalidToken(str(error)) from error
+        except ExchangeUnavailable as error:
+            raise KeysUnavailable(str(error)) from error
 
     async def problem(self) -> str | None:
         """Why no token can be verified right now, or None."""
@@ -150,6 +179,7 @@ def _decode(token: str, key: Any, kind: str) -> Principal:
             token_version=int(claims["ver"]),
             expires_at=int(claims["exp"]),
             session_id=str(claims.get("sid", "")),
+            scopes=None if kind != "key" else frozenset(Scope(scope) for scope in str(claims["scope"]).split()),
         )
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
         raise InvalidToken(str(error)) from error

@@ -1,31 +1,29 @@
 """Registration, one's own account, and the accounts of all others."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Response
 
 from telltale_auth.accounts import repository
-from telltale_auth.accounts.schemas import OwnChange, Registration, User, UserChange
-from telltale_auth.dependencies import Accounts, Caller, Database, Visitor
-from telltale_auth.lists import Cursor, Limit, Page, Search, cursor_after, key_of
-from telltale_shared.errors import Unauthenticated
-from telltale_shared.security import Admin, Viewer
+from telltale_auth.accounts.schemas import OwnChange, PasswordChange, Registered, Registration, User, UserChange
+from telltale_auth.dependencies import Accounts, Caller, Database, TheSettings, Visitor
+from telltale_auth.lists import Cursor, Limit, Page, Search, UserId, cursor_after, key_of
+from telltale_shared.errors import Forbidden, Unauthenticated
+from telltale_shared.security import Admin, Person
 
 router = APIRouter(prefix="/api/v1")
 
-UserId = Annotated[int, Path(ge=1, lt=2**32, description="`id` of the account.")]
 
-
-@router.post("/auth/register", status_code=201, tags=["sign in"], summary="Create an account with the role VIEWER")
-async def register(body: Registration, accounts: Accounts, origin: Visitor) -> User:
-    account = await accounts.create(
-        email=body.email, name=body.name, password=body.password.get_secret_value(), origin=origin
-    )
-    return User.model_validate(account)
+@router.post("/auth/register", status_code=202, tags=["sign in"], summary="Create an account with the role VIEWER")
+async def register(body: Registration, accounts: Accounts, origin: Visitor, settings: TheSettings) -> Registered:
+    """Answers the same, and as late, when the address has an account already: nobody learns here who has one."""
+    if not settings.registration:
+        raise Forbidden("nobody can register here; ask an administrator for an account")
+    password = body.password.get_secret_value()
+    await accounts.register(email=body.email, name=body.name, password=password, origin=origin)
+    return Registered(email=body.email)
 
 
 @router.get("/auth/me", tags=["own account"], summary="Who am I?")
-async def read_me(me: Viewer, database: Database) -> User:
+async def read_me(me: Person, database: Database) -> User:
     async with database.connect() as connection:
         account = await repository.by_id(connection, int(me.user_id))
     if account is None:
@@ -34,8 +32,21 @@ async def read_me(me: Viewer, database: Database) -> User:
 
 
 @router.patch("/auth/me", tags=["own account"], summary="Change my name")
-async def change_me(body: OwnChange, me: Viewer, accounts: Accounts, origin: Caller) -> User:
+async def change_me(body: OwnChange, me: Person, accounts: Accounts, origin: Caller) -> User:
     return User.model_validate(await accounts.rename(int(me.user_id), body.name, origin))
+
+
+@router.post("/auth/password", status_code=204, tags=["own account"], summary="Change my password")
+async def change_password(body: PasswordChange, me: Person, accounts: Accounts, origin: Caller) -> Response:
+    """Signs out every other session, and every access token; the session that asks stays."""
+    await accounts.change_password(
+        int(me.user_id),
+        current=body.current_password.get_secret_value(),
+        new=body.new_password.get_secret_value(),
+        kept_session=me.session_id,
+        origin=origin,
+    )
+    return Response(status_code=204)
 
 
 @router.get("/users", tags=["users"], summary="All accounts, by e-mail address")

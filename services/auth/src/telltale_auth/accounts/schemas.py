@@ -93,12 +93,28 @@ class Registration(BaseModel):
     password: NewPassword
 
 
+class Registered(BaseModel):
+    """The answer to every registration."""
+
+    email: str
+    detail: str = "This address has an account now, or had one already: sign in with its password."
+
+
 class OwnChange(BaseModel):
     """What one may change about oneself."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[Name, Field(min_length=1)]
+
+
+class PasswordChange(BaseModel):
+    """The password as it is, and as it shall be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current_password: Annotated[SecretStr, Field(max_length=MAX_LENGTH)]
+    new_password: NewPassword
 
 
 class UserChange(BaseModel):

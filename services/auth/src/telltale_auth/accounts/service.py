@@ -14,8 +14,9 @@ from telltale_auth.outbox import revoke_account
 from telltale_auth.passwords import Passwords
 from telltale_auth.schema import utc_now
 from telltale_auth.sessions import repository as sessions
+from telltale_auth.sessions.throttle import LoginThrottle
 from telltale_shared.database import in_transaction
-from telltale_shared.errors import Conflict, NotFound
+from telltale_shared.errors import Conflict, FieldError, InvalidRequest, NotFound
 from telltale_shared.security import Role
 
 
@@ -26,12 +27,14 @@ class AccountService:
         self,
         engine: AsyncEngine,
         passwords: Passwords,
+        throttle: LoginThrottle,
         *,
         revoked: Callable[[], None] = lambda: None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._engine = engine
         self._passwords = passwords
+        self._throttle = throttle
         self._revoked = revoked
         """Called after a transaction that left revocations in the outbox."""
         self._clock = clock
@@ -40,6 +43,28 @@ class AccountService:
         """Whether there is an account with this address."""
         async with self._engine.connect() as connection:
             return await repository.by_email(connection, email) is not None
+
+    async def register(self, *, email: str, name: str, password: str, origin: Origin, role: Role = Role.VIEWER) -> bool:
+        """Create an account for a person; False when the address has one already, which takes the same time.
+
+        Raises:
+            TooManyRequests: too many registrations from one address, or too many people at once.
+            InvalidRequest: the password is too easy to guess.
+        """
+        if origin != audit.SYSTEM:
+            self._throttle.begin_registration(origin.address)
+        await self._refuse_weak(password, email=email, name=name, field="password")
+        try:
+            await self.create(email=email, name=name, password=password, role=role, origin=origin)
+        except Conflict:
+            await in_transaction(
+                self._engine,
+                lambda connection: audit.record(
+                    connection, origin, "user.created", at=self._clock(), target=email, outcome=audit.REFUSED
+                ),
+            )
+            return False
+        return True
 
     async def create(
         self,
@@ -77,6 +102,57 @@ class AccountService:
             return await in_transaction(self._engine, work)
         except IntegrityError as error:
             raise Conflict("this e-mail address has an account already; sign in instead") from error
+
+    async def change_password(self, user_id: int, *, current: str, new: str, kept_session: str, origin: Origin) -> None:
+        """Give an account another password; ends its sessions but ``kept_session``, and outdates its tokens.
+
+        Raises:
+            InvalidRequest: ``current`` is wrong, or ``new`` is too easy to guess.
+            TooManyRequests: too many wrong attempts.
+        """
+        async with self._engine.connect() as connection:
+            account = await repository.by_id(connection, user_id)
+        if account is None:
+            raise NotFound("there is no such account")
+        self._throttle.begin(account.email, origin.address)
+        if not await self._passwords.matches(current, account.password_hash):
+            await self._record_refusal(account, origin)
+            wrong = FieldError(field="current_password", message="this is not the password")
+            raise InvalidRequest("check current_password", errors=[wrong])
+        self._throttle.succeeded(account.email, origin.address)
+        await self._refuse_weak(new, email=account.email, name=account.name, field="new_password")
+        password_hash = await self._passwords.hash(new)
+
+        async def work(connection: AsyncConnection) -> None:
+            locked = await _existing(connection, user_id)
+            if locked.password_hash != account.password_hash:
+                raise Conflict("the password has been changed meanwhile")
+            version, now = locked.token_version + 1, self._clock()
+            await repository.change(connection, user_id, password_hash=password_hash, token_version=version)
+            await sessions.end_all_of(connection, user_id, now, but=kept_session)
+            await revoke_account(connection, user_id, before_version=version)
+            await audit.record(connection, origin, "user.password_changed", at=now, target=locked.email)
+
+        await in_transaction(self._engine, work)
+        self._revoked()
+
+    async def _record_refusal(self, account: Account, origin: Origin) -> None:
+        await in_transaction(
+            self._engine,
+            lambda connection: audit.record(
+                connection,
+                origin,
+                "user.password_changed",
+                at=self._clock(),
+                target=account.email,
+                outcome=audit.REFUSED,
+            ),
+        )
+
+    async def _refuse_weak(self, password: str, *, email: str, name: str, field: str) -> None:
+        problem = await self._passwords.weakness(password, about=[email, *email.partition("@")[::2], name])
+        if problem is not None:
+            raise InvalidRequest(f"check {field}", errors=[FieldError(field=field, message=problem)])
 
     async def rename(self, user_id: int, name: str, origin: Origin) -> Account:
         """Give an account another display name."""

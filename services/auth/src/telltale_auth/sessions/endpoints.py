@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyHeader, OAuth2PasswordRequestForm
 
 from telltale_auth.accounts.schemas import User
-from telltale_auth.dependencies import Sessions, Signer, Visitor
+from telltale_auth.dependencies import Sessions, Signer, Visitor, never_stored
 from telltale_auth.passwords import MAX_LENGTH
 from telltale_auth.sessions.schemas import (
     Credentials,
@@ -19,17 +19,13 @@ from telltale_auth.sessions.schemas import (
 from telltale_auth.sessions.service import SignedIn
 from telltale_auth.tokens import ACCESS_SECONDS, STREAM_SECONDS, Holder, TokenSigner
 from telltale_shared.errors import Unauthenticated
-from telltale_shared.security import Viewer
+from telltale_shared.security import Person
 
 _LONGEST_SESSION_ID = 200
 
 
-async def _never_stored(response: Response) -> None:
-    response.headers["Cache-Control"] = "no-store"
-
-
-router = APIRouter(prefix="/api/v1/auth", tags=["sign in"], dependencies=[Depends(_never_stored)])
-keys_router = APIRouter(tags=["keys"])
+router = APIRouter(prefix="/api/v1/auth", tags=["sign in"], dependencies=[Depends(never_stored)])
+jwks_router = APIRouter(tags=["keys"])
 
 _session_header = APIKeyHeader(
     name="Authorization", scheme_name="Session", description="`Session <session_id>`", auto_error=False
@@ -43,6 +39,13 @@ async def _session_id(header: Annotated[str | None, Depends(_session_header)]) -
     return session_id
 
 
+async def _client(request: Request) -> str:
+    name = request.headers.get("user-agent", "")
+    return "".join(letter for letter in name if letter.isprintable())[:200]
+
+
+Client = Annotated[str, Depends(_client)]
+"""What the program that signs in calls itself; shown to the account's owner, and believed by nobody."""
 SessionId = Annotated[str, Depends(_session_id)]
 
 
@@ -54,12 +57,16 @@ def _access_token(signer: TokenSigner, signed_in: SignedIn) -> str:
 
 @router.post("/token", summary="Sign in: an access token and a refresh token")
 async def issue_tokens(
-    form: Annotated[OAuth2PasswordRequestForm, Depends()], sessions: Sessions, signer: Signer, origin: Visitor
+    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    sessions: Sessions,
+    signer: Signer,
+    origin: Visitor,
+    client: Client,
 ) -> TokenPair:
     # No rule says how long a form's field is; what is longer than any password is wrong without being hashed.
     if len(form.password) > MAX_LENGTH:
         raise Unauthenticated("e-mail address or password is wrong")
-    signed_in = await sessions.start_family(form.username, form.password, origin)
+    signed_in = await sessions.start_family(form.username, form.password, origin, client=client)
     return TokenPair(
         access_token=_access_token(signer, signed_in),
         expires_in=ACCESS_SECONDS,
@@ -83,14 +90,15 @@ async def end_tokens(body: RefreshRequest, sessions: Sessions, origin: Visitor) 
 
 
 @router.post("/stream-token", summary="A token for the live WebSocket, good for half a minute")
-async def issue_stream_token(me: Viewer, signer: Signer) -> StreamToken:
+async def issue_stream_token(me: Person, signer: Signer) -> StreamToken:
     token = signer.stream_token(Holder(int(me.user_id), me.name, me.role, me.token_version, me.session_id))
     return StreamToken(token=token, expires_in=STREAM_SECONDS)
 
 
 @router.post("/sessions", status_code=201, summary="Sign in a browser: a session id for its cookie")
-async def start_session(body: Credentials, sessions: Sessions, origin: Visitor) -> NewSession:
-    signed_in = await sessions.start_session(body.email, body.password.get_secret_value(), origin)
+async def start_session(body: Credentials, sessions: Sessions, origin: Visitor, client: Client) -> NewSession:
+    password = body.password.get_secret_value()
+    signed_in = await sessions.start_session(body.email, password, origin, client=client)
     return NewSession(session_id=signed_in.secret, user=User.model_validate(signed_in.account))
 
 
@@ -101,6 +109,7 @@ async def issue_session_token(session_id: SessionId, sessions: Sessions, signer:
         access_token=_access_token(signer, signed_in),
         expires_in=ACCESS_SECONDS,
         user=User.model_validate(signed_in.account),
+        session_expires_at=signed_in.expires_at,
     )
 
 
@@ -109,7 +118,7 @@ async def end_session(session_id: SessionId, sessions: Sessions, origin: Visitor
     await sessions.end_session(session_id, origin)
 
 
-@keys_router.get("/.well-known/jwks.json", summary="The public keys that access tokens are verified with")
+@jwks_router.get("/.well-known/jwks.json", summary="The public keys that access tokens are verified with")
 async def public_keys(signer: Signer, response: Response) -> dict[str, list[dict[str, str]]]:
     response.headers["Cache-Control"] = "public, max-age=300"
     return signer.public_keys

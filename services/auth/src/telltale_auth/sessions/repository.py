@@ -161,10 +161,16 @@ async def revoke_family(connection: AsyncConnection, family_id: int, at: datetim
     await connection.execute(changed)
 
 
-async def end_all_of(connection: AsyncConnection, user_id: int, at: datetime) -> None:
-    """End every session of an account and make its refresh tokens worthless."""
-    await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+async def end_all_of(connection: AsyncConnection, user_id: int, at: datetime, *, but: str = "") -> None:
+    """End every session of an account, and make its refresh tokens worthless, but those of one session."""
+    kept = int(but[1:]) if but else 0
+    browsers = sessions.c.user_id == user_id
     live = (refresh_families.c.user_id == user_id) & refresh_families.c.revoked_at.is_(None)
+    if but.startswith("s"):
+        browsers &= sessions.c.id != kept
+    elif but.startswith("t"):
+        live &= refresh_families.c.id != kept
+    await connection.execute(delete(sessions).where(browsers))
     await connection.execute(update(refresh_families).where(live).values(revoked_at=at))
 
 

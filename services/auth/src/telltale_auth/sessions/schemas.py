@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from telltale_auth.accounts.schemas import EMAIL_LENGTH, User
+from telltale_auth.lists import Instant
 from telltale_auth.passwords import MAX_LENGTH
 
 Secret = Annotated[str, Field(max_length=200)]
@@ -57,3 +58,22 @@ class SessionToken(AccessToken):
     """An access token of a browser session, and whose it is."""
 
     user: User
+    session_expires_at: Instant
+    """When the session ends unless it is used again; at the latest seven days after it began."""
+
+
+class OpenSession(BaseModel):
+    """A browser that is signed in, or an API client with refresh tokens."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    kind: Literal["browser", "client"]
+    created_at: Instant
+    last_used_at: Instant
+    expires_at: Instant
+    address: str
+    client: str
+    """What the program calls itself."""
+    current: bool = False
+    """Whether it is the one that asks."""

@@ -22,7 +22,7 @@ from telltale_auth.schema import utc_now
 from telltale_auth.sessions import repository
 from telltale_auth.sessions.throttle import LoginThrottle
 from telltale_shared.database import in_transaction
-from telltale_shared.errors import Unauthenticated
+from telltale_shared.errors import TooManyRequests, Unauthenticated
 
 log = structlog.get_logger("telltale.sessions")
 
@@ -54,6 +54,10 @@ class SignedIn:
     """The session's secret, or the next refresh token."""
     expires_at: datetime | None = None
     """When a browser session ends if it is not used again."""
+
+
+Begin = Callable[[AsyncConnection, Account, datetime], Awaitable[tuple[str, str]]]
+"""Starts what somebody stays signed in with; gives what tokens call it, and its secret."""
 
 
 class SessionService:
@@ -111,13 +115,27 @@ class SessionService:
         password: str,
         origin: Origin,
         action: str,
-        begin: Callable[[AsyncConnection, Account, datetime], Awaitable[tuple[str, str]]],
+        begin: Begin,
     ) -> SignedIn:
         try:
             address = normal_email(email)
         except ValueError:
             address = ""  # nobody's: goes on, so that it takes as long as any other
-        await self._throttle.check(address, origin.address)
+        self._throttle.begin(address, origin.address)
+        try:
+            return await self._sign_in_as(address, password, origin, action, begin)
+        except (TooManyRequests, SQLAlchemyError, OSError):
+            self._throttle.undo(address, origin.address)
+            raise
+
+    async def _sign_in_as(
+        self,
+        address: str,
+        password: str,
+        origin: Origin,
+        action: str,
+        begin: Begin,
+    ) -> SignedIn:
         async with self._engine.connect() as connection:
             found = await accounts.by_email(connection, address)
         hashed = found.password_hash if found else None
@@ -139,14 +157,19 @@ class SessionService:
         signed_in = await in_transaction(self._engine, work)
         if signed_in is None:
             await self._refuse(address, origin)
-        await self._throttle.succeeded(address)
+        self._throttle.succeeded(address, origin.address)
         SIGN_INS.labels("accepted").inc()
         return signed_in
 
     async def _refuse(self, address: str, origin: Origin) -> NoReturn:
-        await self._throttle.failed(address, origin.address)
         SIGN_INS.labels("refused").inc()
         log.info("sign-in refused", address=origin.address)
+        await in_transaction(
+            self._engine,
+            lambda connection: audit.record(
+                connection, origin, "session.refused", at=self._clock(), target=address, outcome=audit.REFUSED
+            ),
+        )
         raise Unauthenticated("e-mail address or password is wrong")
 
     async def resume_session(self, secret: str) -> SignedIn:

@@ -1,0 +1,1 @@
+"""API keys: how machines come in, with less than their owner may do."""
