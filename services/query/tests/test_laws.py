@@ -1,9 +1,8 @@
-"""Laws of lists and analytics over any filter and any ragged range, against plain Python over the same readings."""
+"""Laws of analytics over any filter and any ragged range, against plain Python over the same readings."""
 
 import math
 import random
 import statistics
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 
 from telltale_query.aggregates import Aggregate, pieces, together
 from telltale_query.exports.reading import Reader
-from telltale_query.records import repository
 from telltale_query.records.schemas import RecordQuery
 from telltale_query.selection import Range, select_readings
 from telltale_shared.instants import EPOCH
@@ -116,8 +114,8 @@ FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChec
 
 
 @pytest.fixture(scope="module")
-async def stored(running: Api) -> AsyncIterator[Api]:
-    """The readings, and limits so low that five series take every way of reading."""
+async def stored(running: Api) -> Api:
+    """The readings and what detectors say of them."""
     await running.empty()
     series = await running.store((row.source, row.category, row.at, row.value) for row in ROWS)
     judged: list[dict[str, Any]] = []
@@ -137,10 +135,7 @@ async def stored(running: Api) -> AsyncIterator[Api]:
         " VALUES (:series_id, :at, :detector, '1', 'spike', :value, 5, 0, 1, '', :at, :verdict)",
         judged,
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repository, "SERIES_READ_SINGLY", 2)
-        patch.setattr(repository, "SERIES_AT_ONCE", 2)
-        yield running
+    return running
 
 
 def sort_key(sort: str) -> Any:
@@ -151,25 +146,6 @@ def sort_key(sort: str) -> Any:
         "source": lambda row: (row.source, row.category, row.at),
         "category": lambda row: (row.category, row.source, row.at),
     }[sort.lstrip("-")]
-
-
-@FEW
-@given(filters=FILTERS, sort=st.sampled_from(SORTS), limit=st.sampled_from([40, 150, 1_000]))
-async def test_all_pages_together_are_the_whole_list_once_and_in_order(
-    stored: Api, filters: Filters, sort: str, limit: int
-) -> None:
-    # Series got their ids in the order of their names, so that ties by series come in the order of their ids.
-    expected = sorted(filters.of(ROWS), key=sort_key(sort), reverse=sort.startswith("-"))
-    found = await stored.pages("/records", {**filters.params(), "sort": sort}, limit=limit)
-    assert [(one["source"], one["category"], one["observed_at"], one["value"]) for one in found] == [
-        (row.source, row.category, rfc3339(row.at), row.value) for row in expected
-    ]
-    first = await stored.get("/records", {**filters.params(), "limit": 1})
-    assert first["total"] == len(expected)
-    assert first["total_is_exact"]
-    for one in found:
-        judged = one["anomaly"] is not None and one["anomaly"]["verdict"] != "dismissed"
-        assert not judged or filters.anomalous is not False
 
 
 def quantile(values: list[float], wanted: float) -> float:

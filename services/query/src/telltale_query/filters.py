@@ -52,3 +52,4 @@ class ReadingQuery(SeriesQuery, RangeQuery):
         description="`true`: only readings that a detector holds to be unusual and that nobody dismissed; "
         "`false`: only the others.",
     )
+    import_id: int | None = Field(None, ge=1, le=2**32 - 1, description="Only readings that this import stored.")

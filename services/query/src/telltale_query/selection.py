@@ -1,20 +1,33 @@
 """Which readings a request is about: its filters, resolved to series and a range of time."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Table, exists, or_, select
+from sqlalchemy import ColumnElement, FromClause, Row, Table, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.filters import RangeQuery, ReadingQuery, SeriesQuery
 from telltale_query.instants import FAR_FUTURE
 from telltale_shared.errors import FieldError, InvalidRequest
-from telltale_shared.instants import EPOCH
-from telltale_shared.store.schema import anomalies, records, series
+from telltale_shared.instants import EPOCH, MICROSECOND
+from telltale_shared.store.rollups import DAY, HOUR, MINUTE, Tier
+from telltale_shared.store.schema import (
+    anomalies,
+    horizons,
+    import_series,
+    records,
+    rollups_day,
+    rollups_hour,
+    rollups_minute,
+    series,
+)
 from telltale_shared.store.series import Series
 
 Conditions = list[ColumnElement[bool]]
+
+ROLLUPS = {MINUTE: rollups_minute, HOUR: rollups_hour, DAY: rollups_day}
 
 NAMED_SINGLY = 500
 """Series that are named one by one in a statement although none is left out."""
@@ -64,11 +77,48 @@ class Selection:
     min_value: float | None = None
     max_value: float | None = None
     anomalous: bool | None = None
+    import_id: int | None = None
+
+    @property
+    def sifts(self) -> bool:
+        """Whether many readings of the series may have to be looked at to find one."""
+        return self.min_value is not None or self.max_value is not None or self.import_id is not None
 
     @property
     def whole_buckets_count(self) -> bool:
         """Whether rollups can answer: no filter looks at single readings."""
-        return self.min_value is None and self.max_value is None and self.anomalous is None
+        return not self.sifts and self.anomalous is None
+
+    def of_one(self, one: Series) -> "Selection":
+        """What of this belongs to the series ``one``."""
+        return replace(self, series=(one,), everything=False)
+
+    def admits(self, record: Row[*tuple[Any, ...]]) -> bool:
+        """Whether ``record`` passes the filters by what it holds itself."""
+        return (
+            (self.min_value is None or record.value >= self.min_value)
+            and (self.max_value is None or record.value <= self.max_value)
+            and (self.import_id is None or record.import_id == self.import_id)
+        )
+
+    def overlaps(self, tier: Tier) -> Conditions:
+        """That a bucket of ``tier`` has a part in the range."""
+        bucket, width = ROLLUPS[tier].c.bucket, timedelta(seconds=tier.seconds)
+        conditions: Conditions = []
+        if self.range.start > EPOCH:
+            conditions.append(bucket > self.range.start - width)
+        if self.range.end < FAR_FUTURE:
+            conditions.append(bucket < self.range.end)
+        return conditions
+
+    def may_hold(self, rollup: Table) -> Conditions:
+        """That a bucket, by its extremes, may hold a reading that passes the filter by value."""
+        conditions: Conditions = [rollup.c.count > 0]
+        if self.min_value is not None:
+            conditions.append(rollup.c.maximum >= self.min_value)
+        if self.max_value is not None:
+            conditions.append(rollup.c.minimum <= self.max_value)
+        return conditions
 
     def of_series(self, table: Table | FromClause) -> Conditions:
         """That a row of ``table`` belongs to a chosen series."""
@@ -94,6 +144,8 @@ class Selection:
             conditions.append(records.c.value >= self.min_value)
         if self.max_value is not None:
             conditions.append(records.c.value <= self.max_value)
+        if self.import_id is not None:
+            conditions.append(records.c.import_id == self.import_id)
         if self.anomalous is False:
             judged = (anomalies.c.series_id == records.c.series_id) & (anomalies.c.observed_at == records.c.observed_at)
             conditions.append(~exists(select(anomalies.c.id).where(judged, NOT_DISMISSED)))
@@ -143,11 +195,49 @@ async def select_readings(connection: AsyncConnection, query: ReadingQuery) -> S
     Raises:
         InvalidRequest: its range ends before it starts.
     """
-    return Selection(
+    selection = Selection(
         series=await find_series(connection, query),
         everything=not query.source and not query.category,
         range=Range.of(query),
         min_value=query.min_value,
         max_value=query.max_value,
         anomalous=query.anomalous,
+        import_id=query.import_id,
     )
+    return selection if query.import_id is None else await _imported(connection, selection)
+
+
+async def _imported(connection: AsyncConnection, selection: Selection) -> Selection:
+    """``selection`` with the series and the range of its import: no index leads to the records of an import."""
+    touched = (
+        await connection.execute(
+            select(
+                import_series.c.series_id,
+                func.min(import_series.c.first_at).label("first"),
+                func.max(import_series.c.last_at).label("last"),
+            )
+            .where(import_series.c.import_id == selection.import_id, import_series.c.series_id.is_not(None))
+            .group_by(import_series.c.series_id)
+        )
+    ).all()
+    ids = {row.series_id for row in touched}
+    chosen = tuple(one for one in selection.series if one.id in ids)
+    if not chosen:
+        return replace(selection, series=(), everything=False)
+    start = min(row.first for row in touched)
+    end = max(row.last for row in touched) + MICROSECOND
+    return within(replace(selection, series=chosen, everything=False), Range(start, end))
+
+
+def within(selection: Selection, limits: Range) -> Selection:
+    """What of ``selection`` lies within ``limits``."""
+    start, end = max(selection.range.start, limits.start), min(selection.range.end, limits.end)
+    if start >= end:
+        return replace(selection, series=(), everything=False)
+    return replace(selection, range=Range(start, end))
+
+
+async def stored_since(connection: AsyncConnection) -> datetime:
+    """From when on records are kept. Rollups go back further, where retention has dropped the records under them."""
+    statement = select(horizons.c.rows_from).where(horizons.c.table_name == records.name)
+    return (await connection.execute(statement)).scalar() or EPOCH

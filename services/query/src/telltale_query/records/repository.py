@@ -1,30 +1,24 @@
 """Reading records: one page in any order, each by short reads along an index where there is one."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
 
-import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, text, union_all
+from sqlalchemy import and_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.instants import outside
-from telltale_query.paging import RowId, beyond
+from telltale_query.records.by_anomaly import read_anomalous_by_time
+from telltale_query.records.by_series import read_by_series
+from telltale_query.records.by_time import read_by_time
+from telltale_query.records.by_value import read_by_value
+from telltale_query.records.parts import COLUMNS, Budget, Position, Rows
 from telltale_query.records.schemas import Record, RecordAnomaly, RecordKey, RecordSort, id_of
 from telltale_query.selection import Selection, series_by_id
 from telltale_shared.store.schema import record_edits, records, series
 from telltale_shared.store.series import Series
-
-SERIES_READ_SINGLY = 20
-"""Up to so many series are read each along its own key; more are filtered out of the list by time."""
-SERIES_AT_ONCE = 20
-"""Series in one statement at most when the list is sorted by series."""
-
-Rows = Sequence[Row[*tuple[Any, ...]]]
-
-_COLUMNS = (records.c.series_id, records.c.observed_at, records.c.value, records.c.import_id, records.c.note)
 
 # One text for any number of records, so that it is prepared once.
 _ANOMALIES_OF = text("""
@@ -33,17 +27,8 @@ FROM JSON_TABLE(:wanted, '$[*]' COLUMNS (
     series_id INT UNSIGNED PATH '$[0]', observed_at DATETIME(6) PATH '$[1]'
 )) AS wanted
 JOIN anomalies ON anomalies.series_id = wanted.series_id AND anomalies.observed_at = wanted.observed_at
-ORDER BY anomalies.score
+ORDER BY anomalies.verdict <=> 'dismissed' DESC, anomalies.score, anomalies.id
 """)
-
-
-class Position(msgspec.Struct, frozen=True, array_like=True):
-    """Where in a list a page ended: what the cursor holds."""
-
-    sort: RecordSort
-    series_id: RowId
-    observed_at: Annotated[datetime, msgspec.Meta(tz=False)]
-    value: float
 
 
 @dataclass(frozen=True)
@@ -58,127 +43,36 @@ class Revision:
 async def read_page(
     connection: AsyncConnection, selection: Selection, sort: RecordSort, *, after: Position | None, limit: int
 ) -> list[Record]:
-    """At most ``limit`` records of ``selection`` that follow ``after`` in the order ``sort``."""
-    if not selection.series:
-        return []
-    if sort.column == "value" or selection.anomalous:
-        rows = await _sorted(connection, selection, sort, after, limit)
-    elif sort.column == "observed_at":
-        rows = await _by_time(connection, selection, sort, after, limit)
-    else:
-        rows = await _by_series(connection, selection, sort, after, limit)
-    return await _complete(connection, rows, selection.series)
-
-
-async def _sorted(
-    connection: AsyncConnection, selection: Selection, sort: RecordSort, after: Position | None, limit: int
-) -> Rows:
-    """No index has this order: the database sorts all that match, which the caller has bounded."""
-    joined = selection.source().join(series, series.c.id == records.c.series_id)
-    named: dict[str, tuple[ColumnElement[Any], ...]] = {
-        "observed_at": (records.c.observed_at, records.c.series_id),
-        "value": (records.c.value, records.c.observed_at, records.c.series_id),
-        "source": (series.c.source, series.c.category, records.c.observed_at),
-        "category": (series.c.category, series.c.source, records.c.observed_at),
-    }
-    order = named[sort.column]
-    statement = (
-        select(*_COLUMNS)
-        .prefix_with("STRAIGHT_JOIN")
-        .select_from(joined)
-        .where(*selection.conditions())
-        .order_by(*(_directed(column, sort) for column in order))
-        .limit(limit)
-    )
-    if after is not None:
-        one = next((one for one in selection.series if one.id == after.series_id), None)
-        names = ("", "") if one is None else (one.source, one.category)
-        values: dict[str, tuple[object, ...]] = {
-            "observed_at": (after.observed_at, after.series_id),
-            "value": (after.value, after.observed_at, after.series_id),
-            "source": (*names, after.observed_at),
-            "category": (*reversed(names), after.observed_at),
-        }
-        statement = statement.where(beyond(order, values[sort.column], descending=sort.descending))
-    return (await connection.execute(statement)).all()
-
-
-async def _by_time(
-    connection: AsyncConnection, selection: Selection, sort: RecordSort, after: Position | None, limit: int
-) -> Rows:
-    if selection.everything or len(selection.series) > SERIES_READ_SINGLY:
-        return await _along_time(connection, selection, sort, after, limit)
-    merged = union_all(*(_along_key(selection, one.id, sort, after, limit) for one in selection.series)).subquery()
-    directed = (_directed(column, sort) for column in (merged.c.observed_at, merged.c.series_id))
-    return (await connection.execute(select(merged).order_by(*directed).limit(limit))).all()
-
-
-async def _along_time(
-    connection: AsyncConnection, selection: Selection, sort: RecordSort, after: Position | None, limit: int
-) -> Rows:
-    """Along the index on time. In a partitioned table it gives no order among records of one instant.
-
-    So the records of the last instant, which the limit may have cut anywhere, are read once more and all of them.
-    """
-    at, series_id = records.c.observed_at, records.c.series_id
-    statement = select(*_COLUMNS).with_hint(records, "FORCE INDEX (observed_at)").where(*selection.along_time())
-    if after is not None:
-        values = (after.observed_at, after.series_id)
-        statement = statement.where(beyond((at, series_id), values, descending=sort.descending))
-    rows = (await connection.execute(statement.order_by(_directed(at, sort)).limit(limit))).all()
-    by_key = {(row.observed_at, row.series_id): row for row in rows}
-    if len(rows) == limit:
-        last = statement.where(at == rows[-1].observed_at).order_by(_directed(series_id, sort)).limit(limit)
-        by_key |= {(row.observed_at, row.series_id): row for row in await connection.execute(last)}
-    return [by_key[key] for key in sorted(by_key, reverse=sort.descending)][:limit]
-
-
-def _directed(column: ColumnElement[Any], sort: RecordSort) -> ColumnElement[Any]:
-    return column.desc() if sort.descending else column.asc()
-
-
-def _along_key(
-    selection: Selection, series_id: int, sort: RecordSort, after: Position | None, limit: int
-) -> Select[Any]:
-    """The next ``limit`` records of one series, in the order of the clustered key or against it."""
-    column = records.c.observed_at
-    conditions = [records.c.series_id == series_id, *selection.range.holds(column), *selection.of_values()]
-    if after is not None:
-        # Among records of one instant the list goes on by series, so this series may still have one at that instant.
-        inclusive = series_id < after.series_id if sort.descending else series_id > after.series_id
-        if sort.descending:
-            conditions.append(column <= after.observed_at if inclusive else column < after.observed_at)
-        else:
-            conditions.append(column >= after.observed_at if inclusive else column > after.observed_at)
-    return select(select(*_COLUMNS).where(*conditions).order_by(_directed(column, sort)).limit(limit).subquery())
-
-
-async def _by_series(
-    connection: AsyncConnection, selection: Selection, sort: RecordSort, after: Position | None, limit: int
-) -> Rows:
-    """Series after series until the page is full: one is often enough, so more only come into the next statements."""
-
-    def names(one: Series) -> tuple[str, str]:
-        return (one.source, one.category) if sort.column == "source" else (one.category, one.source)
-
-    ordered = sorted(selection.series, key=names, reverse=sort.descending)
-    rank = {one.id: n for n, one in enumerate(ordered)}
-    begin = 0 if after is None else rank.get(after.series_id, 0)
-    found: list[Row[*tuple[Any, ...]]] = []
-    at_once = 1
-    while begin < len(ordered) and len(found) < limit:
-        chunk = ordered[begin : begin + at_once]
-        parts = []
-        for one in chunk:
-            resumed = after if after is not None and one.id == after.series_id else None
-            parts.append(_along_key(selection, one.id, sort, resumed, limit - len(found)))
-        merged = union_all(*parts).subquery()
-        place = case({one.id: rank[one.id] for one in chunk}, value=merged.c.series_id)
-        whole = select(merged).order_by(place, _directed(merged.c.observed_at, sort)).limit(limit - len(found))
-        found.extend(await connection.execute(whole))
-        begin += at_once
-        at_once = min(2 * at_once, SERIES_AT_ONCE)
+    """At most ``limit`` records of ``selection`` that follow ``after`` in the order ``sort``, however long it takes."""
+    found, _ = await read_within(connection, selection, sort, after=after, limit=limit, budget=Budget(math.inf))
     return found
+
+
+async def read_within(
+    connection: AsyncConnection,
+    selection: Selection,
+    sort: RecordSort,
+    *,
+    after: Position | None,
+    limit: int,
+    budget: Budget,
+) -> tuple[list[Record], Position | None]:
+    """The same within ``budget``, and where the search was broken off, if it was.
+
+    Raises:
+        TooManyToSort: a list by value cannot be broken off, and would take more.
+    """
+    if not selection.series:
+        return [], None
+    if sort.column == "value":
+        part = await read_by_value(connection, selection, sort, after, limit, budget)
+    elif sort.column != "observed_at":
+        part = await read_by_series(connection, selection, sort, after, limit, budget)
+    elif selection.anomalous:
+        part = await read_anomalous_by_time(connection, selection, sort, after, limit, budget)
+    else:
+        part = await read_by_time(connection, selection, sort, after, limit, budget)
+    return await _complete(connection, part.rows, selection.series), part.stopped
 
 
 async def _complete(connection: AsyncConnection, rows: Rows, chosen: Iterable[Series]) -> list[Record]:
@@ -231,7 +125,7 @@ async def read_record(connection: AsyncConnection, key: RecordKey) -> tuple[Reco
     series_id, observed_at = key
     found = (
         await connection.execute(
-            select(*_COLUMNS, series, record_edits.c.revision, record_edits.c.edited_by, record_edits.c.edited_at)
+            select(*COLUMNS, series, record_edits.c.revision, record_edits.c.edited_by, record_edits.c.edited_at)
             .join_from(records, series, series.c.id == records.c.series_id)
             .join(
                 record_edits,
@@ -249,10 +143,3 @@ async def read_record(connection: AsyncConnection, key: RecordKey) -> tuple[Reco
     one = Series(series_id, found.source, found.category, found.unit, found.origin)
     (record,) = await _complete(connection, [found], [one])
     return record, Revision(found.revision or 0, found.edited_by, found.edited_at)
-
-
-async def count_up_to(connection: AsyncConnection, selection: Selection, limit: int) -> int:
-    """How many records match, counted one by one up to ``limit``."""
-    some = select(records.c.series_id).select_from(selection.source()).where(*selection.conditions()).limit(limit)
-    counted: int = (await connection.execute(select(func.count()).select_from(some.subquery()))).scalar_one()
-    return counted

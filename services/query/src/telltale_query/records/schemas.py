@@ -77,7 +77,7 @@ class RecordQuery(SortedQuery, PageQuery):
 
 @dataclass(frozen=True, slots=True)
 class RecordAnomaly:
-    """What a detector says of a record: the highest score where several judged it."""
+    """What a detector says of a record: of those that nobody dismissed, the one with the highest score."""
 
     id: str
     detector: str

@@ -2,14 +2,18 @@
 
 import time
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from telltale_query.aggregates import aggregate_by_series
+from telltale_query.filters import ReadingQuery
 from telltale_query.instants import outside
 from telltale_query.paging import Page, Total, Window, bad_cursor
-from telltale_query.records.repository import Position, Revision, count_up_to, read_page, read_record
+from telltale_query.records.by_value import TooManyToSort
+from telltale_query.records.counting import count_cheaply, count_up_to
+from telltale_query.records.parts import Budget, Position
+from telltale_query.records.repository import Revision, read_record, read_within
 from telltale_query.records.schemas import NewRecord, Record, RecordChange, RecordKey, RecordQuery, SortedQuery, key_of
-from telltale_query.selection import Selection, select_readings
+from telltale_query.selection import Range, Selection, select_readings, stored_since, within
 from telltale_shared.database import in_transaction
 from telltale_shared.errors import Conflict, FieldError, InvalidRequest, NotFound, PreconditionFailed
 from telltale_shared.instants import microseconds
@@ -17,10 +21,12 @@ from telltale_shared.store import edits
 from telltale_shared.store.audit import Actor
 from telltale_shared.validation import Rejected, TimeBounds, check_series, check_time, check_value
 
-COUNTED_SINGLY = 10_000
-"""Records that are counted one by one at most, where rollups cannot answer."""
 SORTED_AT_MOST = 2_000_000
-"""Records that a list by value may have to look at."""
+"""Records that the database may have to sort for one export by value."""
+LOOKED_AT = 250_000
+"""Rows that one page may look at: some 250 ms on a small machine."""
+SORTED_ON_A_PAGE = 1_000_000
+"""The same for a page by value, which cannot be broken off."""
 
 _FIELDS = {"bad_source": "source", "bad_category": "category", "bad_unit": "unit"}
 
@@ -29,28 +35,57 @@ async def list_records(connection: AsyncConnection, query: RecordQuery) -> Page[
     """One page, and how many records there are on all pages.
 
     Raises:
-        InvalidRequest: a bad range or cursor, or too many records to sort by value.
+        InvalidRequest: a bad range or cursor, or a page by value that would have too many records sorted.
     """
     window = Window.of(query.limit, query.cursor, Position)
     if window.key is not None and window.key.sort != query.sort:
         raise bad_cursor()
-    selection = await select_records(connection, query)
+    selection = await select_stored(connection, query)
+    budget = Budget(SORTED_ON_A_PAGE if query.sort.column == "value" else LOOKED_AT)
     direction = query.sort.reversed if window.back else query.sort
-    found = await read_page(connection, selection, direction, after=window.key, limit=window.fetch)
-    total = await count_records(connection, selection, COUNTED_SINGLY)
-    return Page.cut(found, window, total, lambda record: position_of(query, record))
+    try:
+        found, stopped = await read_within(
+            connection, selection, direction, after=window.key, limit=window.fetch, budget=budget
+        )
+    except TooManyToSort as error:
+        raise _too_many_to_sort(error.count) from error
+    if window.key is None and stopped is None and len(found) <= window.limit:
+        total = Total(len(found))
+    else:
+        total = await count_cheaply(connection, selection)
+    searched_to = None if stopped is None else msgspec.structs.replace(stopped, sort=query.sort)
+    return Page.cut(found, window, total, lambda record: position_of(query, record), searched_to=searched_to)
+
+
+async def select_stored(connection: AsyncConnection, query: ReadingQuery) -> Selection:
+    """The records that ``query`` asks for, as far back as they are kept.
+
+    Raises:
+        InvalidRequest: a bad range.
+    """
+    selection = await select_readings(connection, query)
+    return within(selection, Range(start=await stored_since(connection)))
 
 
 async def select_records(connection: AsyncConnection, query: SortedQuery) -> Selection:
-    """The records that ``query`` asks for, once it is sure that they can be read in its order.
+    """The same, once it is sure that all of them can be read in the order of ``query``.
 
     Raises:
         InvalidRequest: a bad range, or too many records to sort by value.
     """
-    selection = await select_readings(connection, query)
+    selection = await select_stored(connection, query)
     if query.sort.column == "value" and not selection.anomalous:
         await _refuse_unbounded_sort(connection, selection)
     return selection
+
+
+async def count_records(connection: AsyncConnection, selection: Selection, singly: int) -> Total:
+    """How many records there are: exactly where that is cheap, else counted one by one up to ``singly``."""
+    total = await count_cheaply(connection, selection)
+    if total.exact or total.count > singly:
+        return total
+    counted = await count_up_to(connection, selection, singly + 1)
+    return Total(min(counted, singly), exact=counted <= singly)
 
 
 def position_of(query: SortedQuery, record: Record) -> Position:
@@ -61,27 +96,17 @@ def position_of(query: SortedQuery, record: Record) -> Position:
 
 async def _refuse_unbounded_sort(connection: AsyncConnection, selection: Selection) -> None:
     unfiltered = Selection(selection.series, selection.everything, selection.range)
-    count = await _counted_by_rollups(connection, unfiltered)
+    count = (await count_cheaply(connection, unfiltered)).count
     if count > SORTED_AT_MOST:
-        message = (
-            f"by value sorts at most {SORTED_AT_MOST:,} records and this range holds {count:,}: "
-            "choose a shorter range or fewer series"
-        )
-        raise InvalidRequest(f"sort {message}", errors=[FieldError(field="sort", message=message)])
+        raise _too_many_to_sort(count, SORTED_AT_MOST)
 
 
-async def count_records(connection: AsyncConnection, selection: Selection, singly: int) -> Total:
-    """How many records there are: exactly where rollups know, else one by one up to ``singly``."""
-    if not selection.series:
-        return Total(0)
-    if selection.whole_buckets_count:
-        return Total(await _counted_by_rollups(connection, selection))
-    counted = await count_up_to(connection, selection, singly + 1)
-    return Total(min(counted, singly), exact=counted <= singly)
-
-
-async def _counted_by_rollups(connection: AsyncConnection, selection: Selection) -> int:
-    return sum(one.count for one in (await aggregate_by_series(connection, selection)).values())
+def _too_many_to_sort(count: int, limit: int = SORTED_ON_A_PAGE) -> InvalidRequest:
+    message = (
+        f"by value would have {count:,} records sorted for this, and {limit:,} is the most: choose a shorter range, "
+        "fewer series, or values closer to either end"
+    )
+    return InvalidRequest(f"sort {message}", errors=[FieldError(field="sort", message=message)])
 
 
 def _existing_key(record_id: str) -> RecordKey:

@@ -1,0 +1,100 @@
+"""Pages of anomalous records: found through their anomalies, which are few."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, select, text, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from telltale_query.paging import beyond
+from telltale_query.records.by_time import SERIES_READ_SINGLY
+from telltale_query.records.parts import Budget, Part, Position, directed
+from telltale_query.records.schemas import RecordSort
+from telltale_query.selection import NOT_DISMISSED, Selection
+from telltale_shared.store.schema import anomalies
+
+KEYS_AT_ONCE = 2_000
+
+Key = tuple[datetime, int]
+"""(instant, series): in the order of time."""
+
+
+# One text for any number of records, so that it is prepared once.
+_RECORDS = text("""
+SELECT STRAIGHT_JOIN records.series_id, records.observed_at, records.value, records.import_id, records.note
+FROM JSON_TABLE(:wanted, '$[*]' COLUMNS (
+    observed_at DATETIME(6) PATH '$[0]', series_id INT UNSIGNED PATH '$[1]'
+)) AS wanted
+JOIN records ON records.series_id = wanted.series_id AND records.observed_at = wanted.observed_at
+""")
+
+
+async def read_anomalous_by_time(
+    connection: AsyncConnection,
+    selection: Selection,
+    sort: RecordSort,
+    after: Position | None,
+    limit: int,
+    budget: Budget,
+) -> Part:
+    """The next ``limit`` anomalous records in the order of time; of those of one instant, by series."""
+    found: list[Row[*tuple[Any, ...]]] = []
+    place = None if after is None else (after.observed_at, after.series_id)
+    wanted = limit
+    while True:
+        keys, complete = await _keys(connection, selection, sort, place, wanted)
+        found.extend(await _records(connection, selection, keys, sort))
+        if len(found) >= limit or complete:
+            return Part(found[:limit])
+        budget.spend(len(keys))
+        place = keys[-1]
+        if budget.spent:
+            return Part(found, Position(sort, place[1], place[0], 0.0))
+        wanted = min(4 * wanted, KEYS_AT_ONCE)
+
+
+async def _keys(
+    connection: AsyncConnection, selection: Selection, sort: RecordSort, place: Key | None, limit: int
+) -> tuple[list[Key], bool]:
+    """The next anomalous instants, about ``limit`` of them, and whether these are all."""
+    if not selection.everything and len(selection.series) <= SERIES_READ_SINGLY:
+        merged = union_all(*(_keys_of(selection, one.id, sort, place, limit) for one in selection.series)).subquery()
+        order = (directed(column, sort) for column in (merged.c.observed_at, merged.c.series_id))
+        found = (await connection.execute(select(merged).order_by(*order).limit(limit))).all()
+        return [(row.observed_at, row.series_id) for row in found], len(found) < limit
+    # The index on time gives no order among the anomalies of one instant, which the limit may cut anywhere: those of
+    # the last instant are read once more and all of them. Several detectors may judge one record.
+    statement = _select(selection, place, sort).with_hint(anomalies, "FORCE INDEX (observed_at)")
+    statement = statement.where(*selection.of_series(anomalies))
+    rows = (await connection.execute(statement.order_by(directed(anomalies.c.observed_at, sort)).limit(limit))).all()
+    keys = {(row.observed_at, row.series_id) for row in rows}
+    if len(rows) == limit:
+        last = await connection.execute(statement.where(rows[-1].observed_at == anomalies.c.observed_at))
+        keys |= {(row.observed_at, row.series_id) for row in last}
+    return sorted(keys, reverse=sort.descending), len(rows) < limit
+
+
+def _select(selection: Selection, place: Key | None, sort: RecordSort) -> Select[Any]:
+    statement = select(anomalies.c.observed_at, anomalies.c.series_id).where(
+        NOT_DISMISSED, *selection.range.holds(anomalies.c.observed_at)
+    )
+    if place is not None:
+        statement = statement.where(
+            beyond((anomalies.c.observed_at, anomalies.c.series_id), place, descending=sort.descending)
+        )
+    return statement
+
+
+def _keys_of(selection: Selection, series_id: int, sort: RecordSort, place: Key | None, limit: int) -> Select[Any]:
+    statement = _select(selection, place, sort).where(anomalies.c.series_id == series_id).distinct()
+    return select(statement.order_by(directed(anomalies.c.observed_at, sort)).limit(limit).subquery())
+
+
+async def _records(
+    connection: AsyncConnection, selection: Selection, keys: Iterable[Key], sort: RecordSort
+) -> list[Row[*tuple[Any, ...]]]:
+    wanted = json.dumps([(at.isoformat(" "), series_id) for at, series_id in keys])
+    rows = [row for row in await connection.execute(_RECORDS, {"wanted": wanted}) if selection.admits(row)]
+    return sorted(rows, key=lambda row: (row.observed_at, row.series_id), reverse=sort.descending)
