@@ -88,6 +88,10 @@ bench-detection: development ## what the detector finds, misses and costs; on NA
 bench-analytics: development ## analytics over RECORDS=10000000 records, beside raw rows and DuckDB
 	$(venv)/python tests/benchmarks/analytics.py --records $(or $(RECORDS),10000000) $(ARGUMENTS)
 
+.PHONY: bench-identity
+bench-identity: development ## tokens, sign-ins and revocations: rates, a flood, and how soon a lost right is lost
+	$(venv)/python tests/benchmarks/identity.py
+
 .PHONY: constraints
 constraints: ## resolve all dependencies into constraints.txt (UPGRADE=--upgrade: to the newest)
 	@$(venv)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \

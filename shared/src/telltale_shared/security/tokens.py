@@ -58,6 +58,8 @@ class TokenVerifier:
         self._url = f"{auth_url}/.well-known/jwks.json"
         self._http = http
         self._keys: dict[str, Any] = {}
+        self._heads: dict[str, Any] = {}
+        """The key that belongs to a token's first part, which is the same for all that one key has signed."""
         self._fetched_at = float("-inf")
         self._reachable = True
         self._lock = asyncio.Lock()
@@ -76,7 +78,13 @@ class TokenVerifier:
         """
         principal = self._verified.get((kind, token))
         if principal is None:
-            principal = _decode(token, await self._key_of(token), kind)
+            head = token.partition(".")[0]
+            if head not in self._heads or time.monotonic() - self._fetched_at >= KEYS_MAX_AGE:
+                key = await self._key_of(token)
+                principal = _decode(token, key, kind)
+                self._heads[head] = key
+            else:
+                principal = _decode(token, self._heads[head], kind)
             self._verified[kind, token] = principal
             while len(self._verified) > CACHE_SIZE:
                 self._verified.popitem(last=False)
@@ -139,6 +147,7 @@ class TokenVerifier:
                 raise KeysUnavailable(f"auth does not answer at {self._url}")
             try:
                 self._keys, self._reachable = await self._fetch(), True
+                self._heads.clear()
             except (httpx.HTTPError, ValueError, AttributeError, KeyError, jwt.PyJWTError) as error:
                 if self._reachable:
                     log.warning("signing keys not fetched", url=self._url, error=repr(error))
