@@ -120,13 +120,22 @@ def test_bad_setting_is_named(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("DEMO_ACCOUNTS", "true"), ("AUTH_BCRYPT_COST", "11"), ("CORS_ORIGINS", '["*"]')]
+    ("variable", "value"),
+    [
+        ("DEMO_ACCOUNTS", "true"),
+        ("AUTH_BCRYPT_COST", "11"),
+        ("CORS_ORIGINS", '["*"]'),
+        ("AUTH_DATABASE_PASSWORD", "short"),
+        ("AMQP_PASSWORD", "short"),
+        ("AMQP_URL", "amqp://guest@somewhere/telltale"),
+    ],
 )
 def test_production_refuses_what_is_weak(
     clean: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str
 ) -> None:
     clean.setenv("AUTH_SIGNING_SEED", SEED)
     clean.setenv("AMQP_PASSWORD", "long enough for production")
+    clean.setenv("AUTH_DATABASE_PASSWORD", "long enough for production")
     clean.setenv("ENVIRONMENT", "production")
     load_settings(Settings)
     clean.setenv(variable, value)

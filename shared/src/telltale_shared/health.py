@@ -56,8 +56,8 @@ async def _ask(check: Check) -> str:
     return problem or "ok"
 
 
-def health_router(health: Health) -> APIRouter:
-    """``/health/live``, ``/health/ready`` and ``/metrics``."""
+def health_router(health: Health, *, metrics: bool = True) -> APIRouter:
+    """``/health/live``, ``/health/ready`` and, unless it is not wanted, ``/metrics``."""
     router = APIRouter(tags=["health"])
 
     @router.get("/health/live", summary="Is the process alive?")
@@ -71,8 +71,10 @@ def health_router(health: Health) -> APIRouter:
             response.status_code = 503
         return readiness
 
-    @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    if metrics:
+
+        @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+        async def read_metrics() -> Response:
+            return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router

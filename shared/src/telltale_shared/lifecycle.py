@@ -18,6 +18,7 @@ from telltale_shared.errors import install_problem_details
 from telltale_shared.health import Health, health_router
 from telltale_shared.logs import configure_logs
 from telltale_shared.security import describe_foreign_tokens
+from telltale_shared.security_headers import SecurityHeaders
 from telltale_shared.settings import ServiceSettings, VerifierSettings
 
 log = structlog.get_logger("telltale.lifecycle")
@@ -30,14 +31,14 @@ GRACE_SECONDS = 8
 def service_app(
     name: str, *, version: str, settings: ServiceSettings, health: Health, lifespan: Callable[[FastAPI], Any]
 ) -> FastAPI:
-    """A FastAPI app with what all services have: problem details, request ids, CORS, health and metrics."""
+    """A FastAPI app with what all services have: problem details, request ids, CORS, headers, health and metrics."""
     app = FastAPI(
         title=f"Telltale {name}",
         version=version,
         lifespan=lifespan,
-        openapi_url="/openapi.json",
-        docs_url="/docs",
+        openapi_url="/openapi.json" if settings.api_docs else None,
     )
+    app.add_middleware(SecurityHeaders, https_only=settings.is_production)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -48,7 +49,7 @@ def service_app(
     install_problem_details(app)
     if isinstance(settings, VerifierSettings):
         describe_foreign_tokens(app)
-    app.include_router(health_router(health))
+    app.include_router(health_router(health, metrics=settings.metrics))
     return app
 
 

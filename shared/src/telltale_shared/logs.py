@@ -1,6 +1,7 @@
 """Structured logs: one JSON object a line on standard output; warnings and errors also to listeners."""
 
 import logging
+import re
 import sys
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -10,6 +11,12 @@ import structlog
 LogListener = Callable[[MutableMapping[str, Any]], None]
 """Takes one log entry (a dict with ``level``, ``event``, ``timestamp`` …). Must neither block nor log."""
 
+_SECRETS = re.compile(
+    r"eyJ[\w-]{8,}\.[\w-]{8,}(\.[\w-]*)?"  # a JWT: access and stream tokens
+    r"|\btt_[\w-]{20,}"  # an API key
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # account and password in an address
+    r"|(?i:(?<=bearer )|(?<=session ))[\w.~+/-]{20,}"  # what an Authorization header holds
+)
 _listeners: list[LogListener] = []
 
 
@@ -25,6 +32,18 @@ def _tell_listeners(_: object, __: str, entry: MutableMapping[str, Any]) -> Muta
     return entry
 
 
+def redact(text: str) -> str:
+    """``text`` without access tokens and API keys, whatever brought them there."""
+    return _SECRETS.sub("[secret]", text)
+
+
+def _redact_values(_: object, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in entry.items():
+        if isinstance(value, str):
+            entry[name] = redact(value)
+    return entry
+
+
 def configure_logs(service: str, level: str) -> None:
     """Send structlog's and the standard library's records to standard output as JSON lines."""
     shared: list[structlog.types.Processor] = [
@@ -34,6 +53,7 @@ def configure_logs(service: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
+        _redact_values,
         lambda _, __, entry: {"service": service, **entry},
     ]
     structlog.configure(

@@ -16,6 +16,10 @@ EXIT_BAD_SETTINGS = 3
 """Exit code of a service that refuses to start; a supervisor must not loop on it."""
 
 
+SECRET_LENGTH = 16
+"""Characters that production demands of a secret."""
+
+
 class Environment(StrEnum):
     """Where a service runs; production refuses weak settings."""
 
@@ -36,13 +40,28 @@ class ServiceSettings(BaseSettings):
         default=["http://127.0.0.1:8501", "http://localhost:8501"], validation_alias="CORS_ORIGINS"
     )
 
+    api_docs: bool = Field(True, validation_alias="API_DOCS")
+    """Whether the service describes itself at ``/docs``, ``/redoc`` and ``/openapi.json``."""
+    metrics: bool = Field(True, validation_alias="METRICS")
+    """Whether it answers ``/metrics``, to whoever reaches its port."""
+
+    @property
+    def is_production(self) -> bool:
+        """Whether weak settings are refused."""
+        return self.environment is Environment.PRODUCTION
+
     @model_validator(mode="after")
     def _refuse_weak_production(self) -> "ServiceSettings":
-        if self.environment is Environment.PRODUCTION:
+        if self.is_production:
             if self.demo_accounts:
                 raise ValueError("DEMO_ACCOUNTS must be false when ENVIRONMENT=production")
             if "*" in self.cors_origins:
                 raise ValueError("CORS_ORIGINS must not be '*' when ENVIRONMENT=production")
+            for name in ("database_password", "migration_database_password"):
+                secret = getattr(self, name, None)
+                if isinstance(secret, SecretStr) and len(secret.get_secret_value()) < SECRET_LENGTH:
+                    variable = _variable(type(self), (name,))
+                    raise ValueError(f"{variable} must have at least {SECRET_LENGTH} characters in production")
         return self
 
 
@@ -58,8 +77,8 @@ class BrokerSettings(ServiceSettings):
         if self.environment is Environment.PRODUCTION:
             if "//guest@" in self.amqp_url or "//guest:" in self.amqp_url:
                 raise ValueError("AMQP_URL must not use the guest account when ENVIRONMENT=production")
-            if len(self.amqp_password.get_secret_value()) < 16:
-                raise ValueError("AMQP_PASSWORD must have at least 16 characters when ENVIRONMENT=production")
+            if len(self.amqp_password.get_secret_value()) < SECRET_LENGTH:
+                raise ValueError(f"AMQP_PASSWORD must have at least {SECRET_LENGTH} characters in production")
         return self
 
 

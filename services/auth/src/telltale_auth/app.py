@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
             stack.push_async_callback(engine.dispose)
             passwords = Passwords(cost=settings.bcrypt_cost, threads=settings.hash_threads)
             stack.callback(passwords.close)
-            signer = TokenSigner(settings.signing_seed.get_secret_value())
+            signer = TokenSigner(settings.signing_seed.get_secret_value(), settings.other_seeds)
             address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
             publisher = Publisher(address, topology(settings.store_partitions), name="auth")
             outbox = Outbox(engine, publisher)

@@ -45,6 +45,21 @@ class Settings(AccountSettings, BrokerSettings):
     signing_seed: SecretStr = Field(SecretStr(""), validate_default=True)
     """The Ed25519 private key: 32 random bytes as 64 hexadecimal digits. All copies of auth share one."""
 
+    other_signing_seeds: SecretStr = SecretStr("")
+    """Further such keys, with commas between them, whose tokens are good, too; see "Changing the signing key"."""
+
+    @property
+    def other_seeds(self) -> list[str]:
+        """The further keys, one by one."""
+        return [seed.strip() for seed in self.other_signing_seeds.get_secret_value().split(",") if seed.strip()]
+
+    @field_validator("other_signing_seeds")
+    @classmethod
+    def _check_other_seeds(cls, seeds: SecretStr) -> SecretStr:
+        for seed in filter(None, map(str.strip, seeds.get_secret_value().split(","))):
+            cls._check_seed(SecretStr(seed))
+        return seeds
+
     @field_validator("signing_seed")
     @classmethod
     def _check_seed(cls, seed: SecretStr) -> SecretStr:

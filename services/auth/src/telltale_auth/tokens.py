@@ -5,7 +5,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,12 @@ def thumbprint(jwk: Jwk) -> str:
     return _base64url(hashlib.sha256(json.dumps(required, sort_keys=True, separators=(",", ":")).encode()).digest())
 
 
+def _jwk(key: Ed25519PrivateKey) -> Jwk:
+    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(public)}
+    return {**jwk, "kid": thumbprint(jwk), "use": "sig", "alg": ALGORITHM}
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Whom a token is issued to."""
@@ -47,23 +53,25 @@ class Holder:
 
 
 class TokenSigner:
-    """Issues tokens with one private key.
+    """Issues tokens with one private key; publishes it beside those that it follows, or that will follow it.
 
     Args:
         seed: the private key, 64 hexadecimal digits.
+        others: further private keys, whose tokens are verified, too: the one before, until its last token has expired,
+            and the next one, so that every verifier knows it before it signs.
     """
 
-    def __init__(self, seed: str) -> None:
+    def __init__(self, seed: str, others: Iterable[str] = ()) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
-        public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        jwk = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(public)}
-        self.key_id = thumbprint(jwk)
-        self._jwk = {**jwk, "kid": self.key_id, "use": "sig", "alg": ALGORITHM}
+        mine = _jwk(self._key)
+        self.key_id = mine["kid"]
+        rest = (_jwk(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(other))) for other in others)
+        self._published = {one["kid"]: one for one in (mine, *rest)}
 
     @property
     def public_keys(self) -> dict[str, list[Jwk]]:
         """The JSON Web Key Set that verifiers fetch."""
-        return {"keys": [self._jwk]}
+        return {"keys": list(self._published.values())}
 
     def access_token(self, holder: Holder) -> str:
         """A token for the REST interfaces, good for five minutes."""
