@@ -80,6 +80,10 @@ check-installable: development ## prove that each service can be installed and i
 bench-ingest: development ## queue to committed, beside the database client's LOAD DATA
 	$(venv)/python tests/benchmarks/ingest.py
 
+.PHONY: bench-import
+bench-import: development ## CSV import of ROWS=1000000 rows: rate, memory, and what it leaves to ingest
+	$(venv)/python tests/benchmarks/imports.py --rows $(or $(ROWS),1000000) $(ARGUMENTS)
+
 .PHONY: bench-detection
 bench-detection: development ## what the detector finds, misses and costs; on NAB where ../shared has it
 	$(venv)/python tests/benchmarks/detection.py

@@ -161,12 +161,13 @@ class Bench:
         }
         writer = subprocess.Popen([sys.executable, "-m", "telltale_writer"], env=environment)
         try:
-            return await self._watch(psutil.Process(writer.pid), readings)
+            return await self.watch(psutil.Process(writer.pid), readings)
         finally:
             writer.terminate()
             writer.wait(timeout=20)
 
-    async def _watch(self, writer: psutil.Process, readings: int) -> "Drained":
+    async def watch(self, writer: psutil.Process, readings: int) -> "Drained":
+        """What the writer does from its first committed batch until ``readings`` are committed."""
         server = next(process for process in psutil.process_iter() if _is_server(process))
         engine = create_engine(self.url, self.servers.mariadb_password, pool_size=1)
         memory: list[float] = []

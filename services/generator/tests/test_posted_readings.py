@@ -144,12 +144,12 @@ def test_the_sample_is_replayed_whole_shifted_to_now() -> None:
     source = ReplaySource(recording, speed=900)
     source.begin(NOW)
     first = source.due(NOW)
-    assert len(first) == len(recording.series) == 4
+    assert len(first) == len(recording.series) == 8
     assert {one.observed_at for one in first} == {NOW}
     assert source.next_due(NOW) == NOW + SECOND
-    rest = source.due(NOW + 200 * SECOND)
-    assert len(first) + len(rest) == source.rows == source.position == 384
-    assert rest[-1].observed_at == NOW + 95 * SECOND
+    rest = source.due(NOW + 400 * SECOND)
+    assert len(first) + len(rest) == source.rows == source.position == 3_072
+    assert rest[-1].observed_at == NOW + 383 * SECOND
     assert source.finished
     assert source.next_due(NOW) is None
     source.begin(NOW)
@@ -163,7 +163,7 @@ def test_a_pause_and_another_speed_move_what_follows() -> None:
     source.begin(NOW + 100 * SECOND)
     assert {one.observed_at for one in source.due(NOW + 100 * SECOND)} == {NOW + 100 * SECOND}
     source.set_speed(9_000, NOW + 100 * SECOND)
-    assert len(source.due(NOW + 101 * SECOND)) == 4 * 11
+    assert len(source.due(NOW + 101 * SECOND)) == 8 * 11
 
 
 def test_a_file_that_cannot_be_replayed_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -91,8 +91,8 @@ async def test_it_is_paused_and_goes_on(client: httpx.AsyncClient) -> None:
 
 async def test_its_source_is_changed_while_it_runs(client: httpx.AsyncClient) -> None:
     state = (await client.patch("/generator", json={"source": "replay", "speed": 2})).json()
-    assert state["replay"] == {"speed": 2.0, "position": 0, "rows": 384}
-    assert len(state["series"]) == 4
+    assert state["replay"] == {"speed": 2.0, "position": 0, "rows": 3_072}
+    assert len(state["series"]) == 8
     refused = await client.post("/generator/anomalies", json={"kind": "spike"})
     assert refused.status_code == 409
     assert "replay" in refused.json()["detail"]
@@ -158,7 +158,7 @@ async def test_posted_readings_are_confirmed(client: httpx.AsyncClient) -> None:
     made = await client.post(
         "/readings", content=SAMPLE.read_bytes(), headers={"content-type": "text/csv; charset=utf-8"}
     )
-    assert made.json() | {"first": 0, "last": 0} == {**numbers, "first": 0, "last": 0, "count": 384}
+    assert made.json() | {"first": 0, "last": 0} == {**numbers, "first": 0, "last": 0, "count": 3_072}
 
 
 async def test_bad_readings_are_refused_with_row_and_field(client: httpx.AsyncClient) -> None:
