@@ -2,7 +2,7 @@
 
 A file is written by sample_data/generate.py, uploaded to a query process and imported by a jobs process, both as
 `make up` runs them, over private servers. The clock runs from the first byte of the upload to the last commit; the
-memory is the largest that the kernel has seen of the jobs process. Then a queue full of readings is emptied by a writer,
+memory is the largest that the kernel has seen of the jobs process. Then a writer empties a queue full of readings,
 alone and while such an import is being checked and applied.
 
 Usage: python tests/benchmarks/imports.py [--rows 1000000] [--series 100] [--ingest 1000000] [--rounds 1]

@@ -63,7 +63,11 @@ class ImportJobs:
         while True:
             record = await _read(run)
             if record.state is ImportState.CHECKING:
-                await self._check(run, record)
+                try:
+                    await self._check(run, record)
+                except (Cancelled, JobFailed):
+                    await _forget_what_is_not_needed(run, record)
+                    raise
             elif record.state is ImportState.APPLYING:
                 await self._apply(run, record)
             elif record.state is ImportState.UNDOING:
@@ -125,6 +129,7 @@ class ImportJobs:
         await Undoing(run, record, run.job.actor).run()
         if run.job.kind != UNDO:
             # What this very job had stored: it ends as if it had never begun.
+            await _forget_what_is_not_needed(run, record)
             raise JobFailed(record.problem) if record.problem else Cancelled
         state = ImportState.FAILED if record.problem else ImportState.UNDONE
 

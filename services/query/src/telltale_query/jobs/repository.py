@@ -171,6 +171,10 @@ async def renew_lease(connection: AsyncConnection, claim: Claim, *, lease_second
         LeaseLost: it is no longer ours.
     """
     await _ours(connection, _RENEW, claim, seconds=lease_seconds)
+    return await _is_cancelled(connection, claim)
+
+
+async def _is_cancelled(connection: AsyncConnection, claim: Claim) -> bool:
     requested = await connection.execute(select(jobs.c.cancel_requested).where(jobs.c.id == claim.id))
     return bool(requested.scalar_one())
 
@@ -183,13 +187,17 @@ async def report_progress(
     rows_done: int,
     rows_total: int | None,
     rate: float | None,
-) -> None:
+) -> bool:
     """Write down how far the job is. In the transaction of a step, only the holder of the lease can commit it.
+
+    Returns:
+        Whether somebody wants the job to be cancelled.
 
     Raises:
         LeaseLost: it is no longer ours.
     """
     await _ours(connection, _REPORT, claim, phase=phase, rows_done=rows_done, rows_total=rows_total, rate=rate)
+    return await _is_cancelled(connection, claim)
 
 
 async def hand_back(connection: AsyncConnection, claim: Claim, *, delay: float = 0.0, counted: bool = False) -> None:

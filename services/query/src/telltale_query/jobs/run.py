@@ -124,7 +124,7 @@ class JobRun:
             await in_transaction(self.engine, self._report)
 
     async def _report(self, connection: AsyncConnection) -> None:
-        await report_progress(
+        self._cancelled |= await report_progress(
             connection,
             self.job,
             phase=self.phase,
