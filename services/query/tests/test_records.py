@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from telltale_query.records import by_value, service
 from telltale_shared.security import Role
 
 from .conftest import Api, forged_cursor, now, rfc3339, token
@@ -58,7 +59,7 @@ async def test_a_record_is_made_read_changed_and_deleted(api: Api) -> None:
     gone = await api.call("DELETE", f"/records/{made['id']}", headers={"If-Match": '"2"'}, role=Role.USER)
     assert gone.status_code == 204
     assert gone.content == b""
-    assert (await api.call("GET", f"/records/{made['id']}")).status_code == 404
+    assert (await api.call("GET", f"/records/{made['id']}")).status_code == 410
     assert await rollup_counts(api) == [0, 0, 0]
     assert (await api.get("/series"))["items"][0]["latest"] is None
 
@@ -82,6 +83,60 @@ async def test_a_conflict_says_who_changed_the_record(api: Api) -> None:
         assert refused.json()["detail"].startswith("Demo user changed this record at 20")
         assert refused.headers["etag"] == '"1"'
     assert (await api.get(path))["value"] == 1
+
+
+async def test_a_change_that_comes_too_late_stands_in_the_audit_trail(api: Api) -> None:
+    made = await create(api)
+    path = f"/records/{made['id']}"
+    await api.call("PATCH", path, json={"value": 1}, role=Role.USER)
+    await api.call("PATCH", path, json={"value": 2}, headers={"If-Match": '"0"'})
+    await api.call("DELETE", path, headers={"If-Match": '"0"'})
+    refused = (await api.get("/audit", {"outcome": "refused"}))["items"]
+    assert [entry["action"] for entry in refused] == ["record.delete", "record.edit"]
+    assert {entry["actor"] for entry in refused} == {"Demo admin"}
+    assert all(entry["target"].startswith("press-3 · temperature · 20") for entry in refused)
+
+
+async def test_a_deleted_record_says_who_was_the_last_to_change_it(api: Api) -> None:
+    made = await create(api)
+    path = f"/records/{made['id']}"
+    await api.call("DELETE", path, role=Role.USER)
+    for method, body, headers in (
+        ("GET", None, {}),
+        ("PATCH", {"value": 2}, {}),
+        ("PATCH", {"value": 2}, {"If-Match": '"0"'}),
+        ("DELETE", None, {"If-Match": '"0"'}),
+        ("DELETE", None, {}),
+    ):
+        gone = await api.call(method, path, json=body, headers=headers)
+        assert gone.status_code == 410, (method, headers)
+        assert gone.json()["title"] == "Gone"
+        assert gone.json()["detail"].startswith("it has been deleted: Demo user was the last to change it, at 20")
+    never = await api.call("PATCH", "/records/1-2", json={"value": 2}, headers={"If-Match": '"0"'})
+    assert never.status_code == 404
+
+
+async def test_what_retention_has_dropped_was_deleted_by_nobody(api: Api) -> None:
+    made = await create(api)
+    path = f"/records/{made['id']}"
+    await api.call("PATCH", path, json={"value": 1})
+    await api.run("DELETE FROM records")
+    await api.run("INSERT INTO horizons (table_name, rows_from) VALUES ('records', :at)", {"at": now(minutes=1)})
+    assert (await api.call("GET", path)).status_code == 404
+
+
+async def test_an_unchanged_record_is_not_sent_again(api: Api) -> None:
+    made = await create(api)
+    path = f"/records/{made['id']}"
+    for known in ('"0"', 'W/"0"', '"7", "0"', "*"):
+        same = await api.call("GET", path, headers={"If-None-Match": known})
+        assert same.status_code == 304, known
+        assert same.content == b""
+        assert same.headers["etag"] == '"0"'
+    await api.call("PATCH", path, json={"note": "x"})
+    changed = await api.call("GET", path, headers={"If-None-Match": '"0"'})
+    assert changed.status_code == 200
+    assert changed.json()["note"] == "x"
 
 
 async def test_an_old_etag_does_not_fit_a_successor(api: Api) -> None:
@@ -241,10 +296,26 @@ async def test_a_cursor_belongs_to_its_sort(api: Api) -> None:
     assert refused.json()["errors"][0]["field"] == "cursor"
 
 
-async def test_paging_survives_inserts(api: Api) -> None:
+async def test_paging_survives_inserts_and_deletes(api: Api) -> None:
     start = now(hours=1)
     await api.store(("a", "x", start + timedelta(seconds=n), float(n)) for n in range(10))
     first = await api.get("/records", {"limit": 4})
     await api.store([("a", "x", start + timedelta(seconds=20), 20.0)])
+    await api.call("DELETE", f"/records/{first['items'][3]['id']}")
     second = await api.get("/records", {"limit": 4, "cursor": first["next_cursor"]})
     assert [item["value"] for item in first["items"] + second["items"]] == [9, 8, 7, 6, 5, 4, 3, 2]
+    back = await api.get("/records", {"limit": 4, "cursor": second["previous_cursor"]})
+    assert [item["value"] for item in back["items"]] == [20, 9, 8, 7]
+    assert back["previous_cursor"] is None
+
+
+async def test_a_page_far_down_a_list_by_value_may_be_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_value, "READ_AT_ONCE", 10)
+    await api.store(("a", "x", now(hours=2) + timedelta(seconds=n / 10), float(n % 100)) for n in range(3_000))
+    params = {"sort": "-value", "limit": 100}
+    first = await api.get("/records", params)
+    monkeypatch.setattr(service, "SORTED_ON_A_PAGE", 100)
+    refused = await api.call("GET", "/records", params={**params, "cursor": first["next_cursor"]})
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == ["sort"]
+    assert "choose a shorter range" in refused.json()["detail"]

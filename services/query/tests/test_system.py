@@ -1,5 +1,8 @@
 """Status, logs, the audit trail and the ledger."""
 
+import csv
+import io
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -187,3 +190,35 @@ async def test_health_has_a_line_for_each_dependency(api: Api) -> None:
     assert (await api.http.get("/health/live")).json() == {"status": "ok"}
     assert (await api.http.get("/metrics")).status_code == 200
     assert "/api/v1/records/{record_id}" in (await api.http.get("/openapi.json")).json()["paths"]
+
+
+async def test_the_audit_trail_is_searched_and_exported(api: Api) -> None:
+    for source in ("=cmd", "press", "pump"):
+        body = {"source": source, "category": "x", "value": 1, "observed_at": rfc3339(now()), "note": 'a, "b"\nc'}
+        assert (await api.call("POST", "/records", json=body)).status_code == 201
+    found = await api.get("/audit", {"target": "pump", "actor": "7", "action": "record.create", "outcome": "done"})
+    assert [entry["target"].split(" · ")[0] for entry in found["items"]] == ["pump"]
+    assert (await api.get("/audit", {"target": "p%p"}))["items"] == []
+    file = await api.call("GET", "/audit/export", params={"action": "record.create"})
+    assert file.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(file.text, newline="")))
+    listed = (await api.get("/audit"))["items"]
+    assert [row["id"] for row in rows] == [entry["id"] for entry in listed]
+    assert [row["at"] for row in rows] == [entry["at"] for entry in listed]
+    assert [json.loads(row["after"]) for row in rows] == [entry["after"] for entry in listed]
+    assert [row["target"].split(" · ")[0] for row in rows] == ["pump", "press", "'=cmd"]
+    assert (await api.call("GET", "/audit/export", params={"limit": 5})).status_code == 422
+    reversed_range = {"from": "2026-11-23T08:00:00Z", "to": "2026-11-23T07:00:00Z"}
+    assert (await api.call("GET", "/audit/export", params=reversed_range)).status_code == 422
+
+
+async def test_a_long_audit_trail_is_exported_whole(api: Api) -> None:
+    await api.run(
+        "INSERT INTO audit_log (at, actor_id, actor_name, action, target, outcome)"
+        " VALUES (:at, '1', 'x', 'record.edit', :n, 'done')",
+        [{"at": now(minutes=n // 700), "n": str(n)} for n in range(2_500)],
+    )
+    file = await api.call("GET", "/audit/export")
+    rows = list(csv.DictReader(io.StringIO(file.text, newline="")))
+    assert sorted(int(row["target"]) for row in rows) == list(range(2_500))
+    assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)

@@ -12,6 +12,7 @@ from telltale_query import __version__
 from telltale_query.analytics.endpoints import router as analytics
 from telltale_query.anomalies.endpoints import router as anomalies
 from telltale_query.dead_letters.endpoints import router as dead_letters
+from telltale_query.deletions.endpoints import router as deletions
 from telltale_query.exports.endpoints import router as exports
 from telltale_query.exports.kept import KeptExports
 from telltale_query.exports.service import DIRECT_ROWS_AT_ONCE, DirectExports, Exporter
@@ -96,7 +97,9 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     for failure in (DBAPIError, PoolTimeout, OSError):
         app.add_exception_handler(failure, _on_database_failure)
     # exports before records: /records/export is no record's id.
-    for router in (series, exports, records, analytics, anomalies, ledger, dead_letters, imports, jobs, system):
+    for router in (
+        series, exports, deletions, records, analytics, anomalies, ledger, dead_letters, imports, jobs, system,
+    ):  # fmt: skip
         app.include_router(router, prefix=API)
     return app
 

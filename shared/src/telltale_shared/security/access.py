@@ -74,6 +74,8 @@ ACCESS: dict[str, dict[str, Access]] = {
         "GET /api/v1/records": VIEWER,
         "POST /api/v1/records": USER,
         "GET /api/v1/records/export": VIEWER,
+        "POST /api/v1/records/deletions": ADMIN,
+        "POST /api/v1/records/deletions/preview": ADMIN,
         "GET /api/v1/records/{record_id}": VIEWER,
         "PATCH /api/v1/records/{record_id}": USER,
         "DELETE /api/v1/records/{record_id}": USER,
@@ -103,6 +105,7 @@ ACCESS: dict[str, dict[str, Access]] = {
         "GET /api/v1/status": VIEWER,
         "GET /api/v1/logs": ADMIN,
         "GET /api/v1/audit": ADMIN,
+        "GET /api/v1/audit/export": ADMIN,
     },
     "gateway": {
         # The token comes in the first message, not in a header: the gateway's own tests try it.

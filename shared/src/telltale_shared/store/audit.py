@@ -1,10 +1,16 @@
-"""The audit trail: one row per change, written in the transaction of the change itself."""
+"""The audit trail: one row per change, written in the transaction of the change itself.
 
+A change in many steps has one row, too. It is written when the change is ordered, brought up to date in every step's
+own transaction, so that it is never wrong whatever dies in between, and gets its outcome in the last one.
+"""
+
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_shared.instants import instant
@@ -32,8 +38,8 @@ async def write_audit(
     before: Facts | None = None,
     after: Facts | None = None,
     outcome: str = "done",
-) -> None:
-    """Add one row to the audit trail.
+) -> int:
+    """Add one row to the audit trail. Returns its id.
 
     Args:
         connection: in the transaction of the change, so that neither exists without the other.
@@ -45,7 +51,7 @@ async def write_audit(
         outcome: ``done``, or a word for what happened instead.
     """
     facts = {name: dict(value) for name, value in (("before", before), ("after", after)) if value is not None}
-    await connection.execute(
+    added = await connection.execute(
         insert(audit_log).values(
             at=instant(time.time_ns() // 1_000),
             actor_id=actor.id[:64],
@@ -57,3 +63,25 @@ async def write_audit(
             **facts,
         )
     )
+    return int(added.lastrowid)
+
+
+async def update_audit(connection: AsyncConnection, audit_id: int, *, after: Facts, outcome: str) -> None:
+    """Say in the row of a change in many steps how far it is.
+
+    Args:
+        connection: in the transaction of a step.
+        audit_id: which row.
+        after: what there is now.
+        outcome: ``begun`` until the last step; then ``done``, or a word for what happened instead.
+    """
+    await connection.execute(
+        update(audit_log).where(audit_log.c.id == audit_id).values(after=dict(after), outcome=outcome)
+    )
+
+
+async def read_audit_after(connection: AsyncConnection, audit_id: int) -> dict[str, Any]:
+    """What the row of a change in many steps says of how far it is."""
+    after = (await connection.execute(select(audit_log.c.after).where(audit_log.c.id == audit_id))).scalar()
+    found: dict[str, Any] = json.loads(after) if isinstance(after, str | bytes) else after or {}
+    return found

@@ -204,6 +204,23 @@ async def delete_record(
     await write_audit(connection, actor, "record.delete", target, before=_facts(RecordValues(row.value, row.note)))
 
 
+async def note_refusal(
+    connection: AsyncConnection, actor: Actor, action: str, series_id: int, observed_at: datetime
+) -> None:
+    """Note that a change came too late, since somebody else had changed the record; nothing was changed.
+
+    Args:
+        connection: in a transaction of its own: that of the change is rolled back.
+        actor: who wanted it.
+        action: what was wanted, as ``record.edit``.
+        series_id: of the record.
+        observed_at: of the record, naive UTC.
+    """
+    names = select(series.c.source, series.c.category).where(series.c.id == series_id)
+    row = (await connection.execute(names)).one()
+    await write_audit(connection, actor, action, _target(row.source, row.category, observed_at), outcome="refused")
+
+
 async def judge_anomaly(connection: AsyncConnection, actor: Actor, anomaly_id: int, verdict: str | None) -> bool:
     """Note what a person says to an anomaly.
 

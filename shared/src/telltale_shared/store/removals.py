@@ -4,11 +4,14 @@ In the order that all changes of records follow: records, what detectors said of
 series, the rollup buckets that held them.
 """
 
+import time
+
 import numpy as np
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from telltale_shared.instants import microseconds
+from telltale_shared.instants import instant, microseconds
+from telltale_shared.store.audit import Actor
 from telltale_shared.store.records import Integers, datetimes
 from telltale_shared.store.rollups import recompute_at
 
@@ -16,6 +19,10 @@ _DELETE = "DELETE FROM records WHERE series_id = %s AND observed_at = %s"
 _DELETE_ANOMALIES = "DELETE FROM anomalies WHERE series_id = %s AND observed_at = %s"
 # No record of it had an ETag that could fit a successor, unless somebody has edited it.
 _REVISE = "UPDATE record_edits SET revision = revision + 1 WHERE series_id = %s AND observed_at = %s"
+_REVISE_ALL = """
+INSERT INTO record_edits (series_id, observed_at, revision, edited_by, edited_at) VALUES (%s, %s, 1, %s, %s)
+ON DUPLICATE KEY UPDATE revision = revision + 1, edited_by = VALUES(edited_by), edited_at = VALUES(edited_at)
+"""
 _LOCK_LATEST = text(
     "SELECT series_id, observed_at FROM series_latest WHERE series_id IN :ids ORDER BY series_id FOR UPDATE"
 ).bindparams(bindparam("ids", expanding=True))
@@ -24,19 +31,28 @@ _FORGET_LATEST = text("DELETE FROM series_latest WHERE series_id = :series_id")
 _SET_LATEST = text("UPDATE series_latest SET observed_at = :observed_at, value = :value WHERE series_id = :series_id")
 
 
-async def remove_records(connection: AsyncConnection, series_id: Integers, observed_at: Integers) -> None:
+async def remove_records(
+    connection: AsyncConnection, series_id: Integers, observed_at: Integers, *, deleted_by: Actor | None = None
+) -> None:
     """Remove records that the caller has locked.
 
     Args:
         connection: in the caller's transaction.
         series_id: of each record.
         observed_at: of each record, µs since 1970-01-01 UTC; in key order.
+        deleted_by: whoever deletes them for good: every one of them is revised in this name, so that no ETag that
+            somebody has read fits a successor.
     """
     if not len(series_id):
         return
     keys = list(zip(series_id.tolist(), datetimes(observed_at), strict=True))
-    for statement in (_DELETE, _DELETE_ANOMALIES, _REVISE):
+    for statement in (_DELETE, _DELETE_ANOMALIES):
         await connection.exec_driver_sql(statement, keys)
+    if deleted_by is None:
+        await connection.exec_driver_sql(_REVISE, keys)
+    else:
+        by, at = deleted_by.name[:100], instant(time.time_ns() // 1_000)
+        await connection.exec_driver_sql(_REVISE_ALL, [(*key, by, at) for key in keys])
     await _find_latest_again(connection, series_id, observed_at)
     await recompute_at(connection, series_id, observed_at)
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telltale_query.deletions import service as deletions
 from telltale_query.exports.job import ExportJob
 from telltale_query.exports.schemas import KIND as EXPORT
 from telltale_query.imports import handlers as imports
@@ -16,7 +17,11 @@ from telltale_query.settings import Settings
 
 def kinds(settings: Settings) -> Mapping[str, Kind]:
     """What the jobs process can do, by the kind that a request names."""
-    return {**imports.kinds(settings.retention_days), EXPORT: Kind(ExportJob(settings.export_max_rows), heavy=False)}
+    return {
+        **imports.kinds(settings.retention_days),
+        **deletions.kinds(),
+        EXPORT: Kind(ExportJob(settings.export_max_rows), heavy=False),
+    }
 
 
 def chores(settings: Settings, engine: AsyncEngine) -> Sequence[Chore]:

@@ -1,7 +1,7 @@
 """Pages of anomalous records: found through their anomalies, which are few."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +53,17 @@ async def read_anomalous_by_time(
         if budget.spent:
             return Part(found, Position(sort, place[1], place[0], 0.0))
         wanted = min(4 * wanted, KEYS_AT_ONCE)
+
+
+async def anomalous_instants(connection: AsyncConnection, selection: Selection) -> AsyncIterator[list[datetime]]:
+    """The anomalous instants of ``selection``, which is of one series: some at a time, in the order of time."""
+    place: Key | None = None
+    complete = False
+    while not complete:
+        keys, complete = await _keys(connection, selection, RecordSort.OLDEST, place, KEYS_AT_ONCE // 4)
+        if keys:
+            place = keys[-1]
+            yield [at for at, _ in keys]
 
 
 async def _keys(

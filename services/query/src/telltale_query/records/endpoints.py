@@ -19,7 +19,11 @@ router = APIRouter(tags=["records"])
 
 Responses = dict[int | str, dict[str, Any]]
 
-MISSING: Responses = {404: {"model": ProblemDetails, "description": "There is no such record."}}
+MISSING: Responses = {
+    404: {"model": ProblemDetails, "description": "There is no such record."},
+    410: {"model": ProblemDetails, "description": "It has been deleted; `detail` says who changed it last and when."},
+}
+UNCHANGED: Responses = {304: {"description": "It is as `If-None-Match` says."}}
 CHANGED: Responses = {
     412: {"model": ProblemDetails, "description": "Somebody changed it meanwhile; `detail` says who and when."}
 }
@@ -31,6 +35,13 @@ IfMatch = Annotated[
         alias="If-Match",
         description='The `ETag` under which the record was read, as `"0"`. Without it, or with `*`, the change is made '
         "whatever the record is by now.",
+    ),
+]
+
+IfNoneMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-None-Match", description='ETags of which one may still be right, as `"0"`; then the answer is 304.'
     ),
 ]
 
@@ -47,16 +58,27 @@ def _expected_revision(if_match: str | None) -> int | None:
     return int(match[1])
 
 
+def _is_unchanged(if_none_match: str | None, revision: Revision) -> bool:
+    if if_none_match is None:
+        return False
+    known = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
+    return "*" in known or f'"{revision.number}"' in known
+
+
 def _reply(record: Record, revision: Revision, *, status: int = 200) -> Response:
     return reply(record, status=status, headers={"ETag": f'"{revision.number}"'})
 
 
 @router.get("/records", summary="List records", response_model=Page[Record])
 async def list_records(_: Viewer, connection: Reading, query: Annotated[RecordQuery, Query()]) -> Response:
-    """Filtered, sorted and paged.
+    """Filtered, sorted and paged, both ways: `previous_cursor` leads back.
 
-    The total is exact with any filter by source, category and time. With other filters records are counted up to
-    10,000; beyond that `total_is_exact` is false. A list by value may look at 2,000,000 records at most.
+    The total is exact with any filter by source, category and time. With others it may be "at least"
+    (`total_is_exact` is false): it is counted as far as rollups and a bounded effort go.
+
+    One request looks at a bounded number of records. Where it finds few among many, a page may hold fewer than
+    `limit`, even none, and still have a `next_cursor`: the search goes on there. A page by value is refused where it
+    would have to sort too many, which happens far down a long list only.
     """
     return reply(await service.list_records(connection, query))
 
@@ -68,10 +90,12 @@ async def create_record(principal: User, engine: Engine, request: Request, new: 
     return _reply(record, revision, status=201)
 
 
-@router.get("/records/{record_id}", summary="One record", response_model=Record, responses=MISSING)
-async def get_record(_: Viewer, connection: Reading, record_id: str) -> Response:
-    """With its revision as `ETag`."""
+@router.get("/records/{record_id}", summary="One record", response_model=Record, responses={**MISSING, **UNCHANGED})
+async def get_record(_: Viewer, connection: Reading, record_id: str, if_none_match: IfNoneMatch = None) -> Response:
+    """With its revision as `ETag`; what detectors say of it is no part of that."""
     record, revision = await service.get_record(connection, record_id)
+    if _is_unchanged(if_none_match, revision):
+        return Response(status_code=304, headers={"ETag": f'"{revision.number}"'})
     return _reply(record, revision)
 
 

@@ -143,3 +143,12 @@ async def read_record(connection: AsyncConnection, key: RecordKey) -> tuple[Reco
     one = Series(series_id, found.source, found.category, found.unit, found.origin)
     (record,) = await _complete(connection, [found], [one])
     return record, Revision(found.revision or 0, found.edited_by, found.edited_at)
+
+
+async def read_last_change(connection: AsyncConnection, key: RecordKey) -> Revision | None:
+    """Who changed or deleted the record last, also where it is not there any more; None where nobody did."""
+    series_id, observed_at = key
+    columns = (record_edits.c.revision, record_edits.c.edited_by, record_edits.c.edited_at)
+    statement = select(*columns).where(record_edits.c.series_id == series_id, record_edits.c.observed_at == observed_at)
+    row = (await connection.execute(statement)).first()
+    return None if row is None else Revision(*row)

@@ -1,6 +1,10 @@
 """What is decided about records: how far a list is counted and sorted, and what a person may store and change."""
 
 import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -11,11 +15,11 @@ from telltale_query.paging import Page, Total, Window, bad_cursor
 from telltale_query.records.by_value import TooManyToSort
 from telltale_query.records.counting import count_cheaply, count_up_to
 from telltale_query.records.parts import Budget, Position
-from telltale_query.records.repository import Revision, read_record, read_within
+from telltale_query.records.repository import Revision, read_last_change, read_record, read_within
 from telltale_query.records.schemas import NewRecord, Record, RecordChange, RecordKey, RecordQuery, SortedQuery, key_of
 from telltale_query.selection import Range, Selection, select_readings, stored_since, within
 from telltale_shared.database import in_transaction
-from telltale_shared.errors import Conflict, FieldError, InvalidRequest, NotFound, PreconditionFailed
+from telltale_shared.errors import Conflict, FieldError, Gone, InvalidRequest, NotFound, PreconditionFailed
 from telltale_shared.instants import microseconds
 from telltale_shared.store import edits
 from telltale_shared.store.audit import Actor
@@ -27,6 +31,8 @@ LOOKED_AT = 250_000
 """Rows that one page may look at: some 250 ms on a small machine."""
 SORTED_ON_A_PAGE = 1_000_000
 """The same for a page by value, which cannot be broken off."""
+
+Result = TypeVar("Result")
 
 _FIELDS = {"bad_source": "source", "bad_category": "category", "bad_unit": "unit"}
 
@@ -125,11 +131,25 @@ async def get_record(connection: AsyncConnection, record_id: str) -> tuple[Recor
 
     Raises:
         NotFound: there is none.
+        Gone: it has been deleted.
     """
-    found = await read_record(connection, _existing_key(record_id))
+    key = _existing_key(record_id)
+    found = await read_record(connection, key)
     if found is None:
-        raise _no_record()
+        raise await _missing(connection, key)
     return found
+
+
+async def _missing(connection: AsyncConnection, key: RecordKey) -> NotFound | Gone:
+    """Why there is no such record."""
+    changed = await read_last_change(connection, key)
+    if changed is None or changed.edited_at is None or key[1] < await stored_since(connection):
+        return _no_record()
+    return Gone(f"it has been deleted: {changed.edited_by} was the last to change it, at {_told(changed.edited_at)}")
+
+
+def _told(at: datetime) -> str:
+    return outside(at).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _refuse(rejected: Rejected | None, field: str) -> None:
@@ -190,10 +210,12 @@ async def change_record(
 
     Raises:
         NotFound: there is no such record.
+        Gone: it has been deleted.
         PreconditionFailed: somebody changed it since ``expected_revision``; the problem says who and when.
         InvalidRequest: the value breaks a rule.
+        Conflict: it is past the retention.
     """
-    series_id, observed_at = _existing_key(record_id)
+    series_id, observed_at = key = _existing_key(record_id)
     if change.value is not None:
         _refuse(check_value(change.value), "value")
 
@@ -208,16 +230,9 @@ async def change_record(
             change_note="note" in change.model_fields_set,
             note=change.note,
         )
-        return await read_record(connection, (series_id, observed_at))
+        return await read_record(connection, key)
 
-    try:
-        changed = await in_transaction(engine, work)
-    except edits.RecordMissing as error:
-        raise _no_record() from error
-    except edits.RevisionDiffers as error:
-        raise _changed_meanwhile(error) from error
-    except edits.OutsideHorizon as error:
-        raise Conflict("it is older than what is kept: it will be dropped with the records beside it") from error
+    changed = await _attempt(engine, actor, "record.edit", key, work)
     if changed is None:
         raise _no_record()
     return changed
@@ -228,18 +243,37 @@ async def delete_record(engine: AsyncEngine, actor: Actor, record_id: str, expec
 
     Raises:
         NotFound: there is no such record.
+        Gone: it has been deleted already.
         PreconditionFailed: somebody changed it since ``expected_revision``; the problem says who and when.
+        Conflict: it is past the retention.
     """
-    series_id, observed_at = _existing_key(record_id)
+    series_id, observed_at = key = _existing_key(record_id)
 
     async def work(connection: AsyncConnection) -> None:
         await edits.delete_record(connection, actor, series_id, observed_at, expected_revision=expected_revision)
 
+    await _attempt(engine, actor, "record.delete", key, work)
+
+
+async def _attempt(
+    engine: AsyncEngine,
+    actor: Actor,
+    action: str,
+    key: RecordKey,
+    work: Callable[[AsyncConnection], Awaitable[Result]],
+) -> Result:
+    """Run a change of the record ``key``; where it is refused, the problem says why.
+
+    A change that came too late is noted in the audit trail: somebody believes that the record is another.
+    """
     try:
-        await in_transaction(engine, work)
+        return await in_transaction(engine, work)
     except edits.RecordMissing as error:
-        raise _no_record() from error
+        async with engine.connect() as connection:
+            raise await _missing(connection, key) from error
     except edits.RevisionDiffers as error:
+        refused = partial(edits.note_refusal, actor=actor, action=action, series_id=key[0], observed_at=key[1])
+        await in_transaction(engine, refused)
         raise _changed_meanwhile(error) from error
     except edits.OutsideHorizon as error:
         raise Conflict("it is older than what is kept: it will be dropped with the records beside it") from error
@@ -248,8 +282,7 @@ async def delete_record(engine: AsyncEngine, actor: Actor, record_id: str, expec
 def _changed_meanwhile(error: edits.RevisionDiffers) -> PreconditionFailed:
     if error.revision == 0:
         return PreconditionFailed("nobody has changed this record: read it again and use the ETag that it has now")
-    at = outside(error.edited_at).isoformat(timespec="seconds").replace("+00:00", "Z")
     return PreconditionFailed(
-        f"{error.edited_by} changed this record at {at}: read it again, then decide",
+        f"{error.edited_by} changed this record at {_told(error.edited_at)}: read it again, then decide",
         headers={"ETag": f'"{error.revision}"'},
     )

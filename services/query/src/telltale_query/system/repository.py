@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from telltale_query.instants import outside
 from telltale_query.paging import RowId, Total, Window
 from telltale_query.selection import Range
-from telltale_query.system.schemas import AuditEntry, AuditQuery, Instance, LogEntry, LogQuery, TableSize
+from telltale_query.system.schemas import AuditEntry, AuditFilter, AuditQuery, Instance, LogEntry, LogQuery, TableSize
 from telltale_shared.store.schema import audit_log, series_latest, service_instances, system_logs
 
 INSTANCES_SHOWN = 200
@@ -125,15 +125,33 @@ async def list_audit(
     connection: AsyncConnection, query: AuditQuery, window: Window[Place]
 ) -> tuple[list[AuditEntry], Total]:
     """The changes of ``window``, newest first, and how many there are."""
+    rows, total = await _newest(connection, audit_log, _audit_conditions(query), window)
+    return [_audit_entry(row) for row in rows], total
+
+
+async def read_audit(
+    connection: AsyncConnection, query: AuditFilter, *, before: Place | None, limit: int
+) -> list[AuditEntry]:
+    """The next ``limit`` changes, newest first, without counting them."""
+    window = Window(limit - 1, before)
+    page = select(audit_log).where(*_audit_conditions(query))
+    page = window.narrow(page, (audit_log.c.at, audit_log.c.id), lambda place: (place.at, place.id), descending=True)
+    return [_audit_entry(row) for row in await connection.execute(page)]
+
+
+def _audit_conditions(query: AuditFilter) -> list[ColumnElement[bool]]:
     conditions = Range.of(query).holds(audit_log.c.at)
     if query.actor:
         conditions.append(or_(audit_log.c.actor_id == query.actor, audit_log.c.actor_name == query.actor))
     if query.action:
         conditions.append(audit_log.c.action == query.action)
+    if query.target:
+        conditions.append(_holds(query.target, audit_log.c.target))
+    if query.outcome:
+        conditions.append(audit_log.c.outcome == query.outcome)
     if query.q:
         conditions.append(_holds(query.q, audit_log.c.target, audit_log.c.actor_name, cast(audit_log.c.action, String)))
-    rows, total = await _newest(connection, audit_log, conditions, window)
-    return [_audit_entry(row) for row in rows], total
+    return conditions
 
 
 def _audit_entry(row: Any) -> AuditEntry:

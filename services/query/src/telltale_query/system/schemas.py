@@ -134,12 +134,18 @@ class LogEntry:
     fields: dict[str, Any]
 
 
-class AuditQuery(RangeQuery, PageQuery):
+class AuditFilter(RangeQuery):
     """Which changes."""
 
     actor: str | None = Field(None, max_length=100, description="Only changes by this user id or name.")
     action: Word | None = Field(None, description="Only this kind of change, like `record.edit`.")
+    target: str | None = Field(None, max_length=255, description="Only changes of what has this in its name.")
+    outcome: Word | None = Field(None, description="Only with this outcome, like `done` or `refused`.")
     q: str | None = Field(None, max_length=200, description="Only changes whose target, actor or action holds this.")
+
+
+class AuditQuery(AuditFilter, PageQuery):
+    """Which changes, and which page of them."""
 
 
 @dataclass(frozen=True, slots=True)
