@@ -234,7 +234,7 @@ class StandIn:
                 "p50": 46.1,
                 "p95": 88.4,
                 "anomalies": len(self.anomalies),
-                "percentiles_exact": True,
+                "percentiles_relative_error": 0,
                 "by_unit": [{"unit": unit, "count": 1} for unit in units],
                 "previous": {"count": 28_750, "mean": 51.9, "p50": 46.0, "p95": 90.2, "anomalies": 1},
             }

@@ -4,10 +4,9 @@ import random
 
 import duckdb
 
-from telltale_shared.store.rollups import TIERS, Tier
 from telltale_shared.store.sketches import Sketch
+from telltale_shared.store.tiers import TIERS, Tier
 
-from .load import sketches_table
 from .tables import Client
 
 SERIES = 3
@@ -46,7 +45,7 @@ def check_store(client: Client, duck: duckdb.DuckDBPyConnection, records: int, s
 def _check_sketches(client: Client, tier: Tier, series_id: int) -> None:
     """That the bins of a series hold as many readings as its rollups, bucket by bucket."""
     rows = client.run(
-        f"SELECT kept.`count`, HEX(bins) FROM {tier.table} kept LEFT JOIN {sketches_table(tier)} USING (series_id, "
+        f"SELECT kept.`count`, HEX(bins) FROM {tier.table} kept LEFT JOIN {tier.sketches} USING (series_id, "
         f"bucket) WHERE series_id = {series_id} LIMIT {SKETCHES}"
     )
     for row in rows.splitlines():

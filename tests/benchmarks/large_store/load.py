@@ -19,7 +19,7 @@ import pyarrow as pa
 from telltale_shared.database import create_engine
 from telltale_shared.instants import instant
 from telltale_shared.store.partitions import PartitionedTable, ensure_partitions
-from telltale_shared.store.rollups import TIERS, Tier
+from telltale_shared.store.tiers import TIERS
 from telltale_shared.testing import Servers
 
 from .readings import Block, Readings
@@ -40,11 +40,6 @@ _ROLLUPS = pa.schema(
     ]
 )
 _SKETCHES = pa.schema([("series_id", pa.int32()), ("bucket", pa.timestamp("s")), ("bins", pa.string())])
-
-
-def sketches_table(tier: Tier) -> str:
-    """The table of the sketches beside the rollups of ``tier``."""
-    return tier.table.replace("rollups", "sketches")
 
 
 def migrate(servers: Servers, database: str) -> None:
@@ -91,7 +86,7 @@ class Loader:
             self._load_series(duck)
         # In one sort instead of row by row.
         self._step("key on observed_at", "ALTER TABLE records ADD KEY observed_at (observed_at)")
-        tables = ", ".join(["records", "series", *(name for t in TIERS for name in (t.table, sketches_table(t)))])
+        tables = ", ".join(["records", "series", *(name for t in TIERS for name in (t.table, t.sketches))])
         self._step("statistics", f"ANALYZE TABLE {tables}")
         return self._stored
 
@@ -99,7 +94,7 @@ class Loader:
         began = time.monotonic()
         records = RowFile(self.work / f"records-{day}.tsv", _RECORDS)
         rollups = {tier: RowFile(self.work / f"{tier.table}-{day}.tsv", _ROLLUPS) for tier in TIERS}
-        sketches = {tier: RowFile(self.work / f"{sketches_table(tier)}-{day}.tsv", _SKETCHES) for tier in TIERS}
+        sketches = {tier: RowFile(self.work / f"{tier.sketches}-{day}.tsv", _SKETCHES) for tier in TIERS}
         waiting: list[pa.Table] = []
         for block in self.readings.blocks(day):
             self._remember(block)
@@ -140,7 +135,7 @@ class Loader:
         for tier in TIERS:
             columns = "(series_id, bucket, `count`, total, total_squares, minimum, maximum)"
             files.append((rollups[tier], tier.table, columns))
-            files.append((sketches[tier], sketches_table(tier), "(series_id, bucket, @bins) SET bins = UNHEX(@bins)"))
+            files.append((sketches[tier], tier.sketches, "(series_id, bucket, @bins) SET bins = UNHEX(@bins)"))
         for file, _, _ in files:
             file.close()
         print(f"  day {day + 1} of {len(self.readings.days)} written in {time.monotonic() - began:.0f} s", flush=True)

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from telltale_shared.store.rollups import Tier
 from telltale_shared.store.sketches import ENTRY, codes
+from telltale_shared.store.tiers import Tier
 
 from .readings import SECOND, Block, Floats, Integers
 

@@ -1,10 +1,14 @@
 """How endpoints reach the database: a connection to read with, or the engine to run a whole change with."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from telltale_shared.database import is_transient
+
+Result = TypeVar("Result")
 
 
 def _engine(request: Request) -> AsyncEngine:
@@ -23,3 +27,20 @@ async def _reading(engine: Engine) -> AsyncIterator[AsyncConnection]:
 
 Reading = Annotated[AsyncConnection, Depends(_reading)]
 """Parameter type of an endpoint that only reads."""
+
+
+async def on_snapshot(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+    """Run ``work``, which only reads, so that all of its statements see one state of the database.
+
+    After a transient error it runs once more.
+    """
+    attempts = 2
+    while True:
+        attempts -= 1
+        try:
+            async with engine.connect() as connection:
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+                return await work(connection)
+        except Exception as error:
+            if not attempts or not is_transient(error):
+                raise

@@ -67,6 +67,14 @@ def values_of(of: Codes) -> Floats:
     return np.where(position == 0, 0.0, np.sign(of) * middle)
 
 
+def bounds_of(of: Codes) -> tuple[Floats, Floats]:
+    """The values between which all values of a bin lie, the lower and the higher one."""
+    position = np.abs(of.astype(np.int64))
+    near = np.where(position == 0, 0.0, _bounds()[np.maximum(position - 1, 0)])
+    far = np.where(position == 0, 0.0, _bounds()[position])
+    return np.where(of < 0, -far, near), np.where(of < 0, -near, far)
+
+
 @dataclass(frozen=True, eq=False)
 class Sketch:
     """How many values are in which bin."""

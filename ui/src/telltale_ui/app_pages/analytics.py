@@ -42,7 +42,7 @@ api = login.api()
 series = api.series()
 selection = filter_bar(series, default_span="1 h")
 params = selection.params()
-summary = api.summary(params)
+summary = api.summary({**params, "compare": True})
 
 if not summary["count"]:
     feedback.show_empty(
@@ -69,7 +69,7 @@ with st.grid(5, min_column_width=150):
     metric("Anomalies", "anomalies", summary)
 if len(units) > 1:
     st.caption("Readings of several units have no common mean: choose one category for it, or see the table below.")
-elif not summary["percentiles_exact"]:
+elif summary["p50"] is None:
     st.caption("There are too many readings for percentiles: choose a shorter range for them.")
 
 drawn = timeseries["series"][:SERIES_DRAWN]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Integer, Select, and_, case, func, literal_column, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from telltale_query.aggregates import pieces
+from telltale_query.cutting import cut
 from telltale_query.paging import Total
 from telltale_query.records.parts import Budget
 from telltale_query.records.spans import Span, within
@@ -58,7 +58,7 @@ async def count_up_to(connection: AsyncConnection, selection: Selection, limit: 
 
 
 async def _count_whole(connection: AsyncConnection, selection: Selection) -> int:
-    parts = [_count_piece(selection, piece.tier, Range(piece.start, piece.end)) for piece in pieces(selection.range)]
+    parts = [_count_piece(selection, tier, part) for tier, parts in cut(selection.range).items() for part in parts]
     counted = union_all(*parts).subquery()
     return int((await connection.execute(select(func.coalesce(func.sum(counted.c.n), 0)))).scalar_one())
 
