@@ -77,8 +77,8 @@ check-installable: development ## prove that each service can be installed and i
 	@$(venv)/python deploy/native/check_installable.py
 
 .PHONY: bench-ingest
-bench-ingest: development ## queue to committed, beside the database client's LOAD DATA
-	$(venv)/python tests/benchmarks/ingest.py
+bench-ingest: development ## queue to committed beside LOAD DATA, and what of it the rollups cost
+	$(venv)/python tests/benchmarks/ingest.py --upkeep $(ARGS)
 
 .PHONY: bench-import
 bench-import: development ## CSV import of ROWS=1000000 rows: rate, memory, and what it leaves to ingest

@@ -2,9 +2,12 @@
 
 Both run against the same private servers, at the same durability (a flush at every commit), turn by turn; the
 medians are compared. The queue is filled while the writer is down; the clock runs from its first committed batch to
-its last. With --backlog the queue is filled with many readings once, to watch the writer's memory.
+its last. With --upkeep each round also empties the queue with a writer that keeps no rollups, and compares what a
+reading costs in seconds of processor, of writer and server together. With --backlog the queue is filled with many
+readings once, to watch the writer's memory.
 
-Usage: python tests/benchmarks/ingest.py [--readings 1000000] [--rounds 3] [--series 100] [--backlog 10000000]
+Usage: python tests/benchmarks/ingest.py [--readings 1000000] [--rounds 3] [--series 100] [--upkeep]
+       [--backlog 10000000]
 """
 
 import argparse
@@ -15,11 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import psutil
 from sqlalchemy import text
 
@@ -40,7 +44,12 @@ WRITER_PORT = 19_804
 PER_DELIVERY = 1_000
 SECOND = 1_000_000
 BASELINE = "records_loaded"
-TABLES = "records series series_latest rollups_minute rollups_hour rollups_day producers deliveries producer_days"
+TABLES = (
+    "records series series_latest rollups_minute rollups_hour rollups_day sketches_minute sketches_hour sketches_day "
+    "producers deliveries producer_days"
+)
+WRITER = ("-m", "telltale_writer")
+WRITER_WITHOUT_ROLLUPS = (str(Path(__file__).with_name("writer_without_rollups.py")),)
 
 
 @dataclass(frozen=True)
@@ -51,11 +60,16 @@ class Load:
     series: int
     begins: int
     """µs since 1970-01-01 UTC of the oldest reading."""
+    values: list[float]
 
     @classmethod
     def of(cls, readings: int, series: int) -> "Load":
-        """A load whose newest reading is a minute old."""
-        return cls(readings, series, now_us() // SECOND * SECOND - (readings // series + 60) * SECOND)
+        """A load whose newest reading is a minute old: an hourly wave with noise, to two decimals."""
+        n = np.arange(readings)
+        waves = 20 + 5 * np.sin(2 * np.pi * (n // series) / 3_600 + n % series)
+        values = np.round(waves + np.random.default_rng(1).normal(0, 0.5, readings), 2)
+        begins = now_us() // SECOND * SECOND - (readings // series + 60) * SECOND
+        return cls(readings, series, begins, values.tolist())
 
     def deliveries(self, producer: str) -> Iterator[tuple[ReadingBatch, bytes]]:
         """The deliveries, as a generator service would cut them."""
@@ -71,7 +85,7 @@ class Load:
                 series=keys,
                 index=[n % self.series for n in numbers],
                 observed_at=[self.begins + n // self.series * SECOND for n in numbers],
-                value=[20.0 + (n * 7 % 1_000) / 100 for n in numbers],
+                value=self.values[start : start + PER_DELIVERY],
             )
             yield batch, encode(batch)
 
@@ -80,7 +94,7 @@ class Load:
         with path.open("w") as file:
             for n in range(self.readings):
                 at = datetime.fromtimestamp((self.begins + n // self.series * SECOND) / SECOND, UTC)
-                file.write(f"{n % self.series + 1}\t{at:%Y-%m-%d %H:%M:%S}\t{20.0 + (n * 7 % 1_000) / 100}\n")
+                file.write(f"{n % self.series + 1}\t{at:%Y-%m-%d %H:%M:%S}\t{self.values[n]}\n")
 
 
 class Bench:
@@ -146,7 +160,7 @@ class Bench:
                 await gate.acquire()
                 group.create_task(publish(batch, body))
 
-    async def drain(self, readings: int) -> "Drained":
+    async def drain(self, readings: int, writer_command: Sequence[str] = WRITER) -> "Drained":
         """Start the writer and watch it until the queue is empty and committed."""
         for table in TABLES.split():
             self.sql(f"TRUNCATE {table}")
@@ -159,7 +173,7 @@ class Bench:
             "AMQP_PASSWORD": self.address.password,
             "LOG_LEVEL": "WARNING",
         }
-        writer = subprocess.Popen([sys.executable, "-m", "telltale_writer"], env=environment)
+        writer = subprocess.Popen([sys.executable, *writer_command], env=environment)
         try:
             return await self.watch(psutil.Process(writer.pid), readings)
         finally:
@@ -186,23 +200,37 @@ class Bench:
                 await asyncio.sleep(0.02)
         await engine.dispose()
         elapsed = time.monotonic() - begun[0]
-        return Drained(
-            (readings - begun[1]) / elapsed,
-            (_cpu(writer) - begun[2]) / elapsed,
-            (_cpu(server) - begun[3]) / elapsed,
-            memory,
-        )
+        return Drained(readings - begun[1], elapsed, _cpu(writer) - begun[2], _cpu(server) - begun[3], memory)
 
 
 @dataclass(frozen=True)
 class Drained:
     """One emptied queue."""
 
-    rate: float
-    writer_cores: float
-    server_cores: float
+    readings: int
+    seconds: float
+    writer_cpu: float
+    """Seconds."""
+    server_cpu: float
     memory: list[float]
     """MiB of the writer, many times a second."""
+
+    @property
+    def rate(self) -> float:
+        """Readings a second."""
+        return self.readings / self.seconds
+
+    @property
+    def cpu_per_reading(self) -> float:
+        """µs of processor, of writer and server together."""
+        return (self.writer_cpu + self.server_cpu) / self.readings * SECOND
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rate:10,.0f} readings/s   cores: writer {self.writer_cpu / self.seconds:.2f}, "
+            f"server {self.server_cpu / self.seconds:.2f}   {self.cpu_per_reading:.2f} µs of processor a reading   "
+            f"writer memory {max(self.memory):.0f} MiB"
+        )
 
 
 def _is_server(process: psutil.Process) -> bool:
@@ -214,26 +242,31 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def measure(bench: Bench, load: Load, rounds: int) -> None:
-    """Print both rates of every round, their medians and the ratio."""
+async def measure(bench: Bench, load: Load, rounds: int, *, upkeep: bool) -> None:
+    """Print the rates of every round, their medians, the ratio, and with ``upkeep`` the share of the rollups."""
     loaded: list[float] = []
     drained: list[Drained] = []
+    without: list[Drained] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "readings.tsv"
         load.write_csv(path)
         for turn in range(rounds):
             loaded.append(bench.load_data(path, load.readings))
+            print(f"round {turn + 1}: LOAD DATA        {loaded[-1]:10,.0f} rows/s")
             await bench.fill(load, f"bench-{turn}")
             drained.append(await bench.drain(load.readings))
-            last = drained[-1]
-            print(
-                f"round {turn + 1}: LOAD DATA {loaded[-1]:10,.0f} rows/s   writer {last.rate:10,.0f} readings/s   "
-                f"cores: writer {last.writer_cores:.2f}, server {last.server_cores:.2f}   "
-                f"writer memory {max(last.memory):.0f} MiB"
-            )
+            print(f"         writer           {drained[-1]}")
+            if upkeep:
+                await bench.fill(load, f"bench-{turn}-without")
+                without.append(await bench.drain(load.readings, WRITER_WITHOUT_ROLLUPS))
+                print(f"         without rollups  {without[-1]}")
     baseline, pipeline = statistics.median(loaded), statistics.median(d.rate for d in drained)
     print(f"median:  LOAD DATA {baseline:10,.0f} rows/s   writer {pipeline:10,.0f} readings/s")
     print(f"ratio:   {pipeline / baseline:.2f} (target: at least 0.60)")
+    if upkeep:
+        whole, rest = (statistics.median(d.cpu_per_reading for d in runs) for runs in (drained, without))
+        print(f"rollups: {whole - rest:.2f} of {whole:.2f} µs of processor a reading")
+        print(f"share:   {(whole - rest) / whole:.0%} (target: at most 20 %)")
 
 
 async def backlog(bench: Bench, load: Load) -> None:
@@ -251,13 +284,15 @@ async def main() -> None:
     parser.add_argument("--readings", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--series", type=int, default=100)
+    parser.add_argument("--upkeep", action="store_true")
     parser.add_argument("--backlog", type=int, default=0)
     arguments = parser.parse_args()
     subprocess.run([*STACK, "servers-up", *OPTIONS], check=True)
     try:
         bench = Bench(Servers.read(Path(OPTIONS[1])))
         await bench.prepare()
-        await measure(bench, Load.of(arguments.readings, arguments.series), arguments.rounds)
+        load = Load.of(arguments.readings, arguments.series)
+        await measure(bench, load, arguments.rounds, upkeep=arguments.upkeep)
         if arguments.backlog:
             await backlog(bench, Load.of(arguments.backlog, arguments.series))
     finally:

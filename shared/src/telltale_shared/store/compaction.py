@@ -34,8 +34,8 @@ async def compact_by_chance(
 
     Every append rewrites its row: a row that is ``n`` bytes longer than it need be costs ``n`` bytes at each of them,
     a compaction costs ``COMPACTION_COST`` once. With ``a`` bytes an append, both come to the least when a row is
-    compacted once in √(COMPACTION_COST / a) appends. Left to chance, this needs no memory of any row, holds whoever
-    appends, and spreads the work.
+    compacted once in √(COMPACTION_COST / a) appends. Left to chance, this needs no memory of any row and holds whoever
+    appends. The rows of a call share one throw: most calls then need no statement here at all.
 
     Args:
         connection: in the transaction that added to them.
@@ -44,7 +44,7 @@ async def compact_by_chance(
         appended: what each was given.
     """
     lengths = np.array([len(blob) for blob in appended])
-    chosen = np.flatnonzero(_random.random(len(lengths)) < np.sqrt(lengths / COMPACTION_COST)).tolist()
+    chosen = np.flatnonzero(_random.random() < np.sqrt(lengths / COMPACTION_COST)).tolist()
     for begin in range(0, len(chosen), LOOKUP_CHUNK):
         await _compact(connection, tier, [keys[position] for position in chosen[begin : begin + LOOKUP_CHUNK]])
 
