@@ -23,13 +23,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_shared.contracts import SeriesKey
 from telltale_shared.database import create_engine, in_transaction
-from telltale_shared.instants import microseconds
-from telltale_shared.store import edits, rollups
+from telltale_shared.instants import EPOCH, microseconds
+from telltale_shared.store import edits, imports, removals, rollups
 from telltale_shared.store.audit import Actor
 from telltale_shared.store.differences import Differences
 from telltale_shared.store.ledger import Numbers
 from telltale_shared.store.partitions import PartitionedTable, ensure_partitions
 from telltale_shared.store.rebuild import rebuild
+from telltale_shared.store.records import Columns, Imported, key_order
+from telltale_shared.store.series import NewSeries, find_or_create_series
 from telltale_shared.testing import Access
 from telltale_shared.testing_rollups import Row, compare, raw_rows
 from telltale_writer.decode import DecodedDelivery
@@ -61,7 +63,7 @@ class Rollups(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.ingest = Ingest(self.engine)
-        self.numbered = 0
+        self.numbered = self.imports = 0
         self.dropped: list[Row] = []
         self.horizon: datetime | None = None
 
@@ -87,7 +89,8 @@ class Rollups(RuleBasedStateMachine):
         self.run(ensure_partitions(self.engine, PartitionedTable("records", 2), today=self.first_day))
 
         async def empty(connection: AsyncConnection) -> None:
-            tables = ("records", "series", "series_latest", "record_edits", "producers", "horizons", "dead_letters")
+            tables = ["records", "series", "series_latest", "record_edits", "producers", "horizons", "dead_letters"]
+            tables.append("import_replacements")
             for table in (*tables, *(name for tier in rollups.TIERS for name in (tier.table, tier.sketches))):
                 await connection.execute(text(f"DELETE FROM {table}"))
 
@@ -154,6 +157,54 @@ class Rollups(RuleBasedStateMachine):
             await rollups.recompute(connection, touched)
 
         self.transaction(work)
+
+    @rule(readings=readings, replace=st.booleans())
+    def import_a_file(self, readings: list[tuple[str, timedelta, float]], replace: bool) -> None:
+        self.imports += 1
+        rows = {(source, self.at(moment)): value for source, moment, value in readings}
+        rows = {key: value for key, value in rows.items() if self.within_horizon(key[1])}
+
+        async def work(connection: AsyncConnection) -> None:
+            wanted = {(source, "x"): NewSeries(None, value) for (source, _), value in rows.items()}
+            found = await find_or_create_series(connection, wanted, now=0)
+            of = [found[source, "x"] for source, _ in rows]
+            at = np.array([microseconds(at) for _, at in rows], np.int64)
+            columns = Columns(np.array([one.id for one in of], np.int64), at, np.array([*rows.values()], np.float64))
+            order = key_order(columns)
+            origins = np.array([one.origin for one in of], np.float64)[order]
+            imported = Imported(self.imports, None)
+            await imports.store_rows(connection, ACTOR, columns.take(order), origins, imported, replace=replace)
+
+        self.transaction(work)
+
+    @precondition(lambda self: self.imports)
+    @rule(which=st.integers(1, 10))
+    def undo_an_import(self, which: int) -> None:
+        which = 1 + which % self.imports
+        after: tuple[int, datetime] | None = (0, EPOCH)
+        while after is not None:
+            restore = partial(imports.restore_replaced, actor=ACTOR, import_id=which, after=after, limit=3)
+            after = self.transaction(restore).last
+        span = {"after": self.at(-timedelta(1)), "until": self.at(timedelta(days=9))}
+        for series_id in {row[0] for row in self.transaction(raw_rows)}:
+            remove = partial(imports.remove_stored, import_id=which, began_at=EPOCH, series_id=series_id, limit=500)
+            self.transaction(partial(remove, **span))
+        assert which not in self.run(self.import_ids())
+
+    async def import_ids(self) -> set[int]:
+        """Of what imports stored and nobody edited: undoing leaves nothing of its own."""
+        async with self.engine.connect() as connection:
+            statement = """SELECT DISTINCT import_id FROM records
+              WHERE (series_id, observed_at) NOT IN (SELECT series_id, observed_at FROM record_edits)"""
+            return set((await connection.execute(text(statement))).scalars())
+
+    @rule(share=st.floats(0, 1))
+    def remove_in_bulk(self, share: float) -> None:
+        rows = sorted(row for row in self.transaction(raw_rows) if self.within_horizon(row[1]))
+        rows = rows[: round(share * len(rows))]
+        ids = np.array([series_id for series_id, _, _ in rows], np.int64)
+        at = np.array([microseconds(at) for _, at, _ in rows], np.int64)
+        self.transaction(partial(removals.remove_records, series_id=ids, observed_at=at))
 
     @rule(moments=st.lists(moment, min_size=1, max_size=5))
     def recompute_what_did_not_change(self, moments: list[timedelta]) -> None:

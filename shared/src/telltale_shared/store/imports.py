@@ -1,6 +1,6 @@
 """What an import does to the records, and how it is taken back: bounded steps, each in the caller's transaction.
 
-A step touches things in the writer's order: records, revisions, rollup buckets, the latest reading of each series.
+A step touches things in the writer's order: records, revisions, the latest reading of each series, rollup buckets.
 """
 
 import json
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -144,15 +145,17 @@ async def store_rows(
     outcomes = await insert_records(connection, columns, imported)
     fresh = outcomes == Outcome.STORED
     other = outcomes == Outcome.CONFLICT
-    replaced = 0
-    await rollups.add(connection, columns.take(fresh), origins[fresh])
+    replaced = np.zeros(0, np.intp)
     if replace:
         candidates = other | ((outcomes == Outcome.REPEATED) & _noted(imported.notes, len(columns)))
         replaced = await _replace(connection, actor, columns, imported, np.flatnonzero(candidates))
         other[:] = False
     await advance_latest(connection, columns.take(fresh))
+    await rollups.add(connection, columns.take(fresh), origins[fresh])
+    if len(replaced):
+        await rollups.recompute_at(connection, columns.series_id[replaced], columns.observed_at[replaced])
     stored, kept = int(fresh.sum()), int(other.sum())
-    return Stored(stored, len(columns) - stored - kept - replaced, kept, replaced)
+    return Stored(stored, len(columns) - stored - kept - len(replaced), kept, len(replaced))
 
 
 def _noted(notes: Sequence[str | None] | None, rows: int) -> np.ndarray:
@@ -162,11 +165,15 @@ def _noted(notes: Sequence[str | None] | None, rows: int) -> np.ndarray:
 
 
 async def _replace(
-    connection: AsyncConnection, actor: Actor, columns: Columns, imported: Imported, positions: np.ndarray
-) -> int:
-    """Give the records of ``positions`` their new value and note where these differ. Returns how many did."""
+    connection: AsyncConnection,
+    actor: Actor,
+    columns: Columns,
+    imported: Imported,
+    positions: npt.NDArray[np.intp],
+) -> npt.NDArray[np.intp]:
+    """Give the records of ``positions`` their new value and note where these differ. Returns the positions that did."""
     if not len(positions):
-        return 0
+        return positions
     series_id, observed_at = columns.series_id.tolist(), datetimes(columns.observed_at)
     found: list[Row[Any]] = []
     for begin in range(0, len(positions), LOOKUP_CHUNK):
@@ -183,7 +190,7 @@ async def _replace(
         if row.value != values[row.position] or notes[row.position] not in (None, row.note)
     ]
     if not changed:
-        return 0
+        return np.zeros(0, np.intp)
     at = [row.position for row in changed]
     keys = [(series_id[position], observed_at[position]) for position in at]
     revisions = [(row.revision or 0) + 1 for row in changed]
@@ -195,10 +202,8 @@ async def _replace(
     new = [(values[position], notes[position], imported.import_id) for position in at]
     await _run(connection, _REPLACE, new, keys)
     await _set_revisions(connection, actor, keys, revisions)
-    where = np.array(at)
-    await rollups.recompute_at(connection, columns.series_id[where], columns.observed_at[where])
     await _run(connection, _SET_LATEST, [(values[position],) for position in at], keys)
-    return len(changed)
+    return np.array(at, np.intp)
 
 
 async def restore_replaced(
@@ -226,8 +231,8 @@ async def restore_replaced(
     if back:
         await _run(connection, _RESTORE, [(row.value, row.note, row.record_import_id) for row in back], keys)
         await _set_revisions(connection, actor, keys, [row.revision + 1 for row in back])
-        await rollups.recompute_at(connection, *_columns(keys))
         await _run(connection, _SET_LATEST, [(row.value,) for row in back], keys)
+        await rollups.recompute_at(connection, *_columns(keys))
     await remove_records(connection, *_columns([(row.series_id, row.observed_at) for row in gone]))
     settled = [(row.revision + bool(row.untouched), import_id, row.series_id, row.observed_at) for row in found]
     await connection.exec_driver_sql(_SETTLE, settled)
