@@ -59,6 +59,8 @@ SERVICES = (
         "services/auth",
         {
             "AUTH_PORT": "{auth}",
+            # The UI's server, which says from where somebody signs in.
+            "AUTH_TRUSTED_PROXIES": '["127.0.0.1"]',
             "AUTH_DATABASE_URL": "mariadb+asyncmy://telltale_auth@127.0.0.1:{mariadb}/telltale_auth",
         },
     ),

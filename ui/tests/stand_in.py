@@ -31,6 +31,7 @@ HELLO: dict[str, Any] = {
     "history_seconds": 900.0,
 }
 PASSWORD = "Password123!"
+DAY_US = 86_400_000_000
 
 
 def problem(status: int, title: str, detail: str = "") -> JSONResponse:
@@ -68,6 +69,13 @@ class StandIn:
         }
         self.passwords = dict.fromkeys(self.users, PASSWORD)
         self.sessions: dict[str, str] = {}
+        at = replies.iso(replies.now_us())
+        known = {"created_at": at, "last_used_at": at, "expires_at": at, "address": "192.0.2.7"}
+        self.open_sessions: list[dict[str, Any]] = [
+            {**known, "id": "s1", "kind": "browser", "client": "Mozilla/5.0", "current": True},
+            {**known, "id": "t2", "kind": "client", "client": "curl/8", "current": False},
+        ]
+        self.api_keys: list[dict[str, Any]] = []
         self.anomalies: list[dict[str, Any]] = []
         self.injected: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.edits: list[dict[str, Any]] = []
@@ -103,6 +111,40 @@ class StandIn:
         self.passwords[body["email"]] = body["password"]
         return JSONResponse({"email": body["email"], "detail": "Sign in."}, 202)
 
+    async def nothing(self, request: Request) -> Response:
+        return Response(status_code=204)
+
+    async def list_sessions(self, request: Request) -> Response:
+        return JSONResponse({"items": self.open_sessions, "next_cursor": None, "total": len(self.open_sessions)})
+
+    async def end_one(self, request: Request) -> Response:
+        self.open_sessions = [one for one in self.open_sessions if one["id"] != request.path_params["id"]]
+        return Response(status_code=204)
+
+    async def change_password(self, request: Request) -> Response:
+        body = await request.json()
+        user = self._user(request)
+        assert user is not None
+        if self.passwords[user["email"]] != body["current_password"]:
+            wrong = {"field": "current_password", "message": "this is not the password"}
+            return JSONResponse({"title": "Invalid request", "status": 422, "errors": [wrong]}, 422)
+        return Response(status_code=204)
+
+    async def list_keys(self, request: Request) -> Response:
+        return JSONResponse({"items": self.api_keys, "next_cursor": None, "total": len(self.api_keys)})
+
+    async def create_key(self, request: Request) -> Response:
+        body = await request.json()
+        key = "tt_" + secrets.token_urlsafe(32)
+        at = replies.iso(replies.now_us())
+        row = {"id": str(len(self.api_keys) + 1), "name": body["name"], "hint": key[:8], "scopes": body["scopes"]}
+        self.api_keys.append({**row, "created_at": at, "expires_at": at, "last_used_at": None})
+        return JSONResponse({**self.api_keys[-1], "key": key}, 201)
+
+    async def revoke_key(self, request: Request) -> Response:
+        self.api_keys = [one for one in self.api_keys if one["id"] != request.path_params["id"]]
+        return Response(status_code=204)
+
     async def sign_out(self, request: Request) -> Response:
         self.sessions.pop(request.headers["authorization"].removeprefix("Session "), None)
         return Response(status_code=204)
@@ -111,7 +153,14 @@ class StandIn:
         user = self._user(request)
         if user is None:
             return problem(401, "Not authenticated", "This session has ended.")
-        return JSONResponse({"access_token": f"access-{user['email']}", "expires_in": 300, "user": user})
+        return JSONResponse(
+            {
+                "access_token": f"access-{user['email']}",
+                "expires_in": 300,
+                "user": user,
+                "session_expires_at": replies.iso(replies.now_us() + DAY_US),
+            }
+        )
 
     async def stream_token(self, request: Request) -> Response:
         return JSONResponse({"token": "stream-" + secrets.token_hex(4), "expires_in": 30})
@@ -390,6 +439,15 @@ def create_app() -> Starlette:
             Route(f"{api}/auth/sessions", it.sign_in, methods=["POST"]),
             Route(f"{api}/auth/sessions/token", it.access_token, methods=["POST"]),
             Route(f"{api}/auth/sessions/current", it.sign_out, methods=["DELETE"]),
+            Route(f"{api}/auth/sessions", it.list_sessions),
+            Route(f"{api}/auth/sessions", it.nothing, methods=["DELETE"]),
+            Route(f"{api}/auth/sessions/{{id}}", it.end_one, methods=["DELETE"]),
+            Route(f"{api}/auth/password", it.change_password, methods=["POST"]),
+            Route(f"{api}/auth/api-keys", it.list_keys),
+            Route(f"{api}/auth/api-keys", it.create_key, methods=["POST"]),
+            Route(f"{api}/auth/api-keys/{{id}}", it.revoke_key, methods=["DELETE"]),
+            Route(f"{api}/users/{{id}}/sessions", it.list_sessions),
+            Route(f"{api}/users/{{id}}/sessions", it.nothing, methods=["DELETE"]),
             Route(f"{api}/auth/register", it.register, methods=["POST"]),
             Route(f"{api}/auth/stream-token", it.stream_token, methods=["POST"]),
             Route(f"{api}/auth/me", it.me),

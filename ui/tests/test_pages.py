@@ -53,3 +53,69 @@ def test_the_next_page_of_records_is_asked_from_the_server(sign_in: Callable[[st
     assert shown.query_params["records_after"] == "50"
     shown.button(key="records_previous").click().run()
     assert "records_after" not in shown.query_params
+
+
+def _attempt(shown: AppTest, current: str, new: str, again: str) -> None:
+    shown.text_input(key="password_now").set_value(current)
+    shown.text_input(key="password_new").set_value(new)
+    shown.text_input(key="password_again").set_value(again)
+    next(one for one in shown.button if one.label == "Change password").click().run()
+
+
+def test_a_wrong_password_is_told_and_a_right_one_changes_it(sign_in: Callable[[str], None]) -> None:
+    sign_in("user")
+    shown = _run("account")
+    _attempt(shown, "Password123!", "a pass phrase", "another phrase")
+    assert "differ" in shown.error[0].value
+    _attempt(shown, "wrong", "a pass phrase", "a pass phrase")
+    assert "this is not the password" in shown.error[0].value
+    _attempt(shown, "Password123!", "a pass phrase", "a pass phrase")
+    assert not shown.error
+    assert "The password is changed" in shown.toast[0].value
+
+
+def _open_tab(name: str) -> AppTest:
+    shown = AppTest.from_file(str(PAGES / "account.py"), default_timeout=20)
+    shown.session_state["account_tab"] = name
+    return shown.run()
+
+
+def test_a_new_api_key_is_shown_once(sign_in: Callable[[str], None]) -> None:
+    sign_in("user")
+    shown = _open_tab("API keys")
+    shown.text_input(key="key_name").set_value("press hall")
+    next(one for one in shown.button if one.label == "Create key").click().run()
+    assert shown.code[0].value.startswith("tt_")
+    assert "press hall" in list(shown.dataframe[0].value["Name"])
+    shown.run()
+    assert not shown.code
+
+
+def test_another_session_is_ended(sign_in: Callable[[str], None]) -> None:
+    sign_in("user")
+    shown = _open_tab("Sessions")
+    before = len(shown.dataframe[0].value)
+    shown.selectbox(key="session_to_end").select_index(0).run()
+    shown.button(key="end_session").click().run()
+    assert len(shown.dataframe[0].value) == before - 1
+
+
+def test_the_sessions_of_one_account_are_shown_to_administrators(sign_in: Callable[[str], None]) -> None:
+    sign_in("admin")
+    shown = _run("users")
+    assert "last active administrator" in shown.caption[0].value
+    shown.selectbox(key="user_chosen").select_index(0).run()
+    assert not shown.exception
+    assert not shown.error
+    assert shown.button(key="user_sign_out").label == "Sign out everywhere"
+
+
+def test_the_audit_of_accounts_is_filtered(sign_in: Callable[[str], None]) -> None:
+    sign_in("admin")
+    shown = AppTest.from_file(str(PAGES / "logs.py"), default_timeout=20)
+    shown.query_params["log"] = "Changes to accounts"
+    shown.query_params["target"] = "ada"
+    shown.run()
+    assert not shown.exception
+    assert not shown.error
+    assert shown.text_input(key="target").value == "ada"

@@ -275,6 +275,62 @@ async def test_audit_is_paged_newest_first(api: Api) -> None:
     assert rest["next_cursor"] is None
 
 
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"action": "user.role"}, ["user.role_changed"]),
+        ({"outcome": "refused"}, ["session.refused"]),
+        ({"target": "ada@", "action": "user."}, ["user.role_changed", "user.created"]),
+        ({"actor": "ada@"}, []),
+        ({"from": "2999-01-01T00:00:00Z"}, []),
+        ({"to": "2000-01-01T00:00:00+02:00"}, []),
+        ({"from": "0001-01-01T00:00:00+14:00", "to": "9999-12-31T23:59:59-12:00", "q": "ROLE_"}, ["user.role_changed"]),
+    ],
+)
+async def test_audit_is_searched_by_who_whom_what_and_when(
+    api: Api, filters: dict[str, Any], expected: list[str]
+) -> None:
+    await api.register("ada@plant.local")
+    await change(api, "ada@plant.local", {"role": "USER"})
+    await api.http.post("/api/v1/auth/token", data={"username": "ada@plant.local", "password": "wrong"})
+    found = (await audit(api, **filters))["items"]
+    assert [one["action"] for one in found] == expected
+    for entry in found:
+        assert entry["target"] == "ada@plant.local"
+        if entry["action"] == "user.role_changed":
+            assert entry["detail"] == {"role": {"from": "VIEWER", "to": "USER"}}
+            assert (entry["actor"], entry["outcome"], entry["address"]) == ("admin@example.com", "done", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "bad", [{"from": "yesterday"}, {"from": "2026-01-01T00:00:00"}, {"outcome": "x"}, {"who": "x"}]
+)
+async def test_audit_query_that_is_refused(api: Api, bad: dict[str, str]) -> None:
+    answer = await api.http.get("/api/v1/audit", params=bad, headers=await api.bearer("admin"))
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("trusted", "told", "address"),
+    [
+        ([], "203.0.113.9", "127.0.0.1"),
+        (["10.0.0.0/8"], "203.0.113.9", "127.0.0.1"),
+        (["127.0.0.1", "::1"], "203.0.113.9", "203.0.113.9"),
+        (["127.0.0.0/8"], "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (["127.0.0.1"], "", "127.0.0.1"),
+    ],
+)
+async def test_only_a_trusted_proxy_says_where_a_request_came_from(
+    api: Api, settings: Settings, trusted: list[str], told: str, address: str
+) -> None:
+    api.app.state.settings = Settings.model_validate({**settings.model_dump(), "trusted_proxies": trusted})
+    body = {"email": "viewer@example.com", "password": PASSWORD}
+    started = await api.http.post("/api/v1/auth/sessions", json=body, headers={"X-Forwarded-For": told})
+    assert started.status_code == 201
+    (entry,) = (await audit(api, action="session.started"))["items"]
+    assert entry["address"] == address
+
+
 async def test_demo_accounts_are_there_only_where_they_are_wanted(api: Api) -> None:
     accounts = api.app.state.accounts
     await api.register("real@example.com")

@@ -1,10 +1,12 @@
 """The only HTTP client of the UI: every call to auth, query and generator goes through here."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 import httpx
 
+from telltale_ui.account_calls import AccountCalls
 from telltale_ui.data_calls import DataCalls
 from telltale_ui.http_calls import ApiError, HttpCalls, Json, Page, Params, error_of, given
 from telltale_ui.sessions import AccessToken, User
@@ -28,20 +30,26 @@ class ApiClient(HttpCalls):
         """A client of the services that the settings name."""
         return cls(auth_url=settings.auth_url, query_url=settings.query_url, generator_url=settings.generator_url)
 
-    def start_session(self, email: str, password: str) -> Json:
-        """Sign in. Returns ``session_id`` and ``user``."""
-        body: Json = self.request(
-            "POST", f"{self._auth}/auth/sessions", body={"email": email, "password": password}
-        ).json()
+    def start_session(self, email: str, password: str, browser: Mapping[str, str] | None = None) -> Json:
+        """Sign in. Returns ``session_id`` and ``user``.
+
+        Args:
+            email: of the account.
+            password: of the account.
+            browser: what is known of the browser, as :func:`login.browser` says it.
+        """
+        credentials = {"email": email, "password": password}
+        body: Json = self.request("POST", f"{self._auth}/auth/sessions", body=credentials, headers=browser).json()
         return body
 
     def end_session(self, session_id: str) -> None:
         """Sign out everywhere this session id is used."""
         self.request("DELETE", f"{self._auth}/auth/sessions/current", authorization=f"Session {session_id}")
 
-    def register(self, email: str, name: str, password: str) -> None:
+    def register(self, email: str, name: str, password: str, browser: Mapping[str, str] | None = None) -> None:
         """Create an account with the role VIEWER; answered the same when the address has one already."""
-        self.request("POST", f"{self._auth}/auth/register", body={"email": email, "name": name, "password": password})
+        body = {"email": email, "name": name, "password": password}
+        self.request("POST", f"{self._auth}/auth/register", body=body, headers=browser)
 
     def access_token(self, session_id: str) -> AccessToken:
         """A fresh access token for the session behind a cookie.
@@ -54,6 +62,7 @@ class ApiClient(HttpCalls):
             value=body["access_token"],
             expires_at=time.monotonic() + float(body["expires_in"]),
             user=User.from_json(body["user"]),
+            session_ends_at=datetime.fromisoformat(body["session_expires_at"]).timestamp(),
         )
 
     def stream_token(self, access_token: str) -> Json:
@@ -76,22 +85,10 @@ class ApiClient(HttpCalls):
         return True
 
 
-class SignedInApi(DataCalls):
+class SignedInApi(DataCalls, AccountCalls):
     """What one signed-in user may ask."""
 
-    # --- accounts
-
-    def me(self) -> User:
-        """Whose calls these are, as auth knows them now."""
-        return User.from_json(self._object(f"{self._auth}/auth/me"))
-
-    def users(self, params: Params) -> Page:
-        """One page of accounts."""
-        return self._page(f"{self._auth}/users", params)
-
-    def change_user(self, user_id: str, body: Json) -> Json:
-        """Change ``role`` or ``is_active`` of an account."""
-        return self._send("PATCH", f"{self._auth}/users/{user_id}", body)
+    # --- the system
 
     def status(self) -> Json:
         """Instances, queues and database."""

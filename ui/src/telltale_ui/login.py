@@ -11,6 +11,8 @@ from telltale_ui.settings import current_settings
 _TOKEN = "access_token"  # noqa: S105 - a key of the session state, not a secret
 _SIGNED_IN = "was_signed_in"
 _FOLLOW_SECONDS = 5.0
+_WARN_SECONDS = 600.0
+"""How long before its end a session is announced to end; one in use ends seven days after it began."""
 
 
 @st.cache_resource
@@ -37,6 +39,14 @@ def _token(renew: bool = False) -> AccessToken:
         raise
     st.session_state[_TOKEN] = fresh
     return fresh
+
+
+def browser() -> dict[str, str]:
+    """What auth is told of the browser: the program's name for the list of sessions, its address for the throttle."""
+    told = {"user-agent": str(st.context.headers.get("User-Agent", ""))[:200]}
+    if st.context.ip_address:
+        told["x-forwarded-for"] = st.context.ip_address
+    return {name: value for name, value in told.items() if value.isascii() and value.isprintable() and value}
 
 
 def current_user() -> User | None:
@@ -79,6 +89,7 @@ def follow_account(drawn: User) -> None:
 
 @st.fragment(run_every=_FOLLOW_SECONDS)
 def _follow(drawn: User, drawn_at: float) -> None:
+    _warn_before_end()
     if time.monotonic() - drawn_at < _FOLLOW_SECONDS / 2:
         return  # the page's own run
     try:
@@ -88,6 +99,16 @@ def _follow(drawn: User, drawn_at: float) -> None:
     if changed:
         forget_token()
         st.rerun()
+
+
+def _warn_before_end() -> None:
+    held: AccessToken | None = st.session_state.get(_TOKEN)
+    left = held.session_ends_at - time.time() if held is not None else _WARN_SECONDS
+    if left < _WARN_SECONDS:
+        st.warning(
+            f"Your session ends in {max(1, round(left / 60))} min. Save what you are doing and sign in again.",
+            icon=":material/timer:",
+        )
 
 
 def user() -> User:

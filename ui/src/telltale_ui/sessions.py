@@ -72,6 +72,8 @@ class AccessToken:
     expires_at: float
     """On ``time.monotonic()``."""
     user: User
+    session_ends_at: float = float("inf")
+    """When the session ends if it is not used again, seconds since 1970-01-01 UTC."""
 
     def is_fresh(self, now: float) -> bool:
         """Whether it will outlast the requests of one page run."""

@@ -20,7 +20,7 @@ _DEMO_ACCOUNTS = {
 
 def _start(email: str, password: str) -> None:
     try:
-        session = login.client().start_session(email, password)
+        session = login.client().start_session(email, password, login.browser())
     except ApiError as error:
         if error.status == 401 and st.session_state.pop(_REGISTERED, None) == email:
             st.error(
@@ -80,7 +80,7 @@ def _register() -> tuple[str, str] | None:
         )
         return None
     try:
-        login.client().register(email.strip(), name.strip(), password)
+        login.client().register(email.strip(), name.strip(), password, login.browser())
     except ApiError as error:
         st.error(feedback.describe(error), title=error.title, icon=":material/error:")
         return None

@@ -21,6 +21,9 @@ def _settings(request: Request) -> Settings:
     return settings
 
 
+TheSettings = Annotated[Settings, Depends(_settings)]
+
+
 def _engine(request: Request) -> AsyncEngine:
     engine: AsyncEngine = request.app.state.engine
     return engine
@@ -51,10 +54,14 @@ def _signer(request: Request) -> TokenSigner:
     return signer
 
 
-def _visitor(request: Request) -> Origin:
-    # A proxy's header may have said anything; the audit holds addresses, which are ASCII.
-    address = (request.client.host if request.client else "").encode("ascii", "replace").decode()
-    return Origin(address=address[:64], request_id=request_id_of(request))
+def _visitor(request: Request, settings: TheSettings) -> Origin:
+    address = request.client.host if request.client else ""
+    told = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    # Whom a trusted proxy names: the last one, since everything before it came with the request.
+    if told and settings.is_trusted_proxy(address):
+        address = told
+    # The audit holds addresses, which are ASCII; a server or a proxy may have said anything.
+    return Origin(address=address.encode("ascii", "replace").decode()[:64], request_id=request_id_of(request))
 
 
 def _caller(me: Person, visitor: Annotated[Origin, Depends(_visitor)]) -> Origin:
@@ -66,7 +73,6 @@ async def never_stored(response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"
 
 
-TheSettings = Annotated[Settings, Depends(_settings)]
 Database = Annotated[AsyncEngine, Depends(_engine)]
 Accounts = Annotated[AccountService, Depends(_accounts)]
 Sessions = Annotated[SessionService, Depends(_sessions)]

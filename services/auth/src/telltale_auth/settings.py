@@ -1,6 +1,7 @@
 """Settings of auth, from the environment."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -40,6 +41,8 @@ class Settings(AccountSettings, BrokerSettings):
     port: int = Field(8001, ge=1, le=65_535)
     hash_threads: int = Field(2, ge=1, le=64)
     """Passwords hashed at the same time; each takes about a quarter of a second of one core."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Addresses or networks whose X-Forwarded-For is believed: the UI's server, and a proxy before auth."""
     registration: bool = True
     """Whether anybody may register; who does becomes a VIEWER."""
     signing_seed: SecretStr = Field(SecretStr(""), validate_default=True)
@@ -47,6 +50,14 @@ class Settings(AccountSettings, BrokerSettings):
 
     other_signing_seeds: SecretStr = SecretStr("")
     """Further such keys, with commas between them, whose tokens are good, too; see "Changing the signing key"."""
+
+    def is_trusted_proxy(self, address: str) -> bool:
+        """Whether whoever connects from ``address`` may say whose request it passes on."""
+        try:
+            known = ip_address(address)
+        except ValueError:
+            return False
+        return any(known in network for network in self.trusted_proxies)
 
     @property
     def other_seeds(self) -> list[str]:

@@ -21,6 +21,8 @@ LOG_COLUMNS = {
     "request_id": "Request id",
 }
 AUDIT_COLUMNS = {"at": "At", "actor": "Who", "action": "Did", "target": "To what", "detail": "Detail"}
+ACCOUNT_COLUMNS = {**AUDIT_COLUMNS, "outcome": "Outcome", "address": "From", "request_id": "Request id"}
+OUTCOMES = ["done", "refused"]
 
 
 def detail_text(detail: Any) -> str | None:
@@ -41,8 +43,15 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         if kind == LOGS
         else None
     )
+    outcome = who = target = None
+    if kind == ACCOUNT_AUDIT:
+        who = st.text_input("Who", key="who", bind="query-params", placeholder="E-mail", width=200)
+        target = st.text_input("To whom", key="target", bind="query-params", placeholder="E-mail", width=200)
+        outcome = st.selectbox(
+            "Outcome", OUTCOMES, index=None, key="outcome", bind="query-params", placeholder="All", width=150
+        )
 
-filters: dict[str, Any] = {"q": search, "level": level}
+filters: dict[str, Any] = {"q": search, "level": level, "outcome": outcome, "actor": who, "target": target}
 pager = Pager("logs", repr((kind, filters)))
 asked = {**filters, "limit": pager.size, "cursor": pager.cursor}
 api = login.api()
@@ -51,7 +60,7 @@ if kind == LOGS:
     page, columns, noun = api.logs(asked), LOG_COLUMNS, "entries"
 else:
     page = api.audit("records" if kind == RECORD_AUDIT else "accounts", asked)
-    columns, noun = AUDIT_COLUMNS, "changes"
+    columns, noun = ACCOUNT_COLUMNS if kind == ACCOUNT_AUDIT else AUDIT_COLUMNS, "changes"
 
 if page.items:
     rows = [{**row, "detail": detail_text(row.get("detail") or row.get("fields"))} for row in page.items]

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from telltale_ui import feedback, login, tables
+from telltale_ui import feedback, login, tables, user_sessions
 from telltale_ui.api_client import ApiError
 from telltale_ui.paging import Pager
 from telltale_ui.sessions import ROLES
@@ -35,7 +35,10 @@ def apply(table_key: str, ids: list[str], emails: list[str]) -> None:
 
 feedback.show_done()
 st.title("Users")
-st.caption("Change a role or deactivate an account in its row. The person's screens follow within seconds.")
+st.caption(
+    "Change a role or deactivate an account in its row: it takes effect everywhere within a second. The last active"
+    " administrator stays one: make somebody else an administrator first."
+)
 search = st.text_input(
     "Search", key="q", bind="query-params", placeholder="E-mail or name", icon=":material/search:", width=420
 )
@@ -65,5 +68,6 @@ if page.items:
         alt="Accounts",
     )
     pager.show(page, "accounts")
+    user_sessions.show(page.items)
 else:
     feedback.show_empty("No account matches", "Clear the search to see all of them.", icon=":material/person_search:")
