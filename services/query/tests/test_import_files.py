@@ -349,6 +349,16 @@ async def test_a_file_that_turns_out_too_large_is_refused(api: Api, monkeypatch:
     assert await staged(api) == 0
 
 
+async def test_only_so_many_imports_of_one_account_are_at_work(api: Api) -> None:
+    for _ in range(10):
+        assert (await send(api, HEADER + GOOD)).status_code == 202
+    refused = await send(api, HEADER + GOOD)
+    assert refused.status_code == 429
+    assert "wait until one has ended" in refused.json()["detail"]
+    await work(api)
+    assert (await send(api, HEADER + GOOD)).status_code == 202
+
+
 async def test_a_file_whose_upload_died_is_ended(api: Api) -> None:
     """The process that took it in is gone: nobody renews the lease, and another one finds it."""
     await send(api, HEADER + GOOD)

@@ -181,6 +181,7 @@ async def test_one_instant_holds_one_record(api: Api) -> None:
         ({"value": None}, "value"),
         ({"value": 1e301}, "value"),
         ({"note": "x" * 501}, "note"),
+        ({"note": "a\0b"}, "note"),
         ({"observed_at": "2026-11-23T08:00:00"}, "observed_at"),
         ({"observed_at": "yesterday"}, "observed_at"),
         ({"observed_at": 1_732_348_800}, "observed_at"),

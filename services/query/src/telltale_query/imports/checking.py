@@ -35,10 +35,10 @@ from telltale_shared.validation import TimeBounds
 
 PARSED_AT_ONCE = 4_000
 """Rows: few enough to stay in the processor's cache."""
-RUN_ROWS = 500_000
-RUN_BYTES = 24 << 20
-"""A run ends at either; sorting takes twice as much."""
-STAGED_ROWS = 25_000
+RUN_ROWS = 250_000
+RUN_BYTES = 12 << 20
+"""A run ends at either; sorting takes three times as much."""
+STAGED_ROWS = 12_500
 """In a chunk of a run."""
 CHUNK_ROWS = 20_000
 """In a chunk that is stored at once."""
@@ -164,9 +164,10 @@ class Checking:
                 self._write_chunk(self._runs, number, chunk)
 
     def _sorted_run(self) -> Block:
-        held, self._held = self._held, []
+        whole = joined(self._held)
+        self._held = []
         self._held_rows = self._held_bytes = 0
-        return joined(held).sorted()
+        return whole.sorted()
 
     def _merge(self) -> None:
         """Write the chunks that are to be stored, and what the file says of its series."""

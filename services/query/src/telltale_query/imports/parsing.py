@@ -16,9 +16,9 @@ from telltale_query.imports.rows import Rows
 from telltale_query.imports.series import BAD, Complaint, SeriesTable
 from telltale_query.imports.text import printable
 from telltale_query.imports.times import TimeParser
+from telltale_query.notes import note_problem
 from telltale_query.spreadsheet_text import unguard
 
-NOTE_MAX = 500
 NUL = "holds a NUL byte: remove it, or save the file as UTF-8 text anew"
 
 
@@ -117,7 +117,7 @@ class Parser:
         noted = [row for row, text in enumerate(texts) if text]
         notes = [unguard(texts[row]) for row in noted]
         for row, note in zip(noted, notes, strict=True):
-            if _note_problem(note) is not None:
+            if note_problem(note) is not None:
                 good[row] = False
         return np.array(noted, np.int64), notes
 
@@ -136,17 +136,9 @@ class Parser:
         if np.isnan(parse_numbers([cells["value"]])[0]):
             return self._error(line, "value", cells["value"], explain_number(cells["value"]))
         note = cells.get("note", "")
-        return self._error(line, "note", note, _note_problem(unguard(note)) or "cannot be stored")
+        return self._error(line, "note", note, note_problem(unguard(note)) or "cannot be stored")
 
     def _error(self, line: int, column: str, text: str, reason: str) -> RowError:
         if not text.isprintable() and any("\udc80" <= character <= "\udcff" for character in text):
             reason = "holds bytes that are not UTF-8: save the file as UTF-8 (in Excel: CSV UTF-8)"
         return RowError(line, printable(self._layout.name_of(column))[:100], printable(text)[:200], reason)
-
-
-def _note_problem(note: str) -> str | None:
-    if len(note) > NOTE_MAX:
-        return f"has {len(note):,} characters: a note has at most {NOTE_MAX}"
-    if any("\ud800" <= character <= "\udfff" or character == "\0" for character in note):
-        return "holds characters that cannot be stored"
-    return None

@@ -153,6 +153,13 @@ async def read_mistakes(
     return [(row.number, Mistake(row.line, row.column_name, row.value, row.reason)) for row in rows]
 
 
+async def count_unfinished(connection: AsyncConnection, actor: Actor) -> int:
+    """How many imports of ``actor`` are being sent, checked or applied."""
+    states = [ImportState.CHECKING.value, ImportState.APPLYING.value]
+    query = select(func.count()).where(imports.c.created_by == actor.id[:64], imports.c.state.in_(states))
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def forget_import(connection: AsyncConnection, import_id: int) -> None:
     """Delete an import whose file never arrived."""
     await connection.execute(imports.delete().where(imports.c.id == import_id))

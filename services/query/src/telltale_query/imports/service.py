@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from telltale_query.imports.handlers import APPLY, IMPORT, UNDO, begin_apply, target_of
 from telltale_query.imports.repository import (
     change_import,
+    count_unfinished,
     create_import,
     forget_import,
     is_undoable,
@@ -30,7 +31,7 @@ from telltale_query.jobs.repository import (
 )
 from telltale_query.jobs.schemas import Claim
 from telltale_shared.database import in_transaction
-from telltale_shared.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from telltale_shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, TooManyRequests
 from telltale_shared.store.audit import Actor, write_audit
 
 log = structlog.get_logger("telltale.query.imports")
@@ -38,6 +39,8 @@ log = structlog.get_logger("telltale.query.imports")
 UPLOAD_LEASE_SECONDS = 150.0
 """An upload whose process dies is noticed and ended by the jobs process after that."""
 RENEW_SECONDS = 30.0
+UNFINISHED_MAX = 10
+"""Imports of one account that are being sent, checked or applied at the same time."""
 
 
 async def receive_file(engine: AsyncEngine, actor: Actor, upload: Upload, options: ImportOptions) -> int:
@@ -48,7 +51,7 @@ async def receive_file(engine: AsyncEngine, actor: Actor, upload: Upload, option
 
     Raises:
         InvalidRequest: the file is empty.
-        Problem: the file is too large, or the client has stopped.
+        Problem: the file is too large, the client has stopped, or too many imports are at work.
     """
     import_id, claim = await in_transaction(
         engine, partial(_begin, actor=actor, file_name=upload.file_name, options=options)
@@ -65,6 +68,8 @@ async def receive_file(engine: AsyncEngine, actor: Actor, upload: Upload, option
 async def _begin(
     connection: AsyncConnection, actor: Actor, file_name: str, options: ImportOptions
 ) -> tuple[int, Claim]:
+    if await count_unfinished(connection, actor) >= UNFINISHED_MAX:
+        raise TooManyRequests(f"{UNFINISHED_MAX} imports of yours are at work: wait until one has ended, or stop it")
     job_id = await create_job(connection, actor, IMPORT, {})
     import_id = await create_import(connection, actor, job_id, file_name, options)
     owner = f"upload:{secrets.token_hex(8)}"

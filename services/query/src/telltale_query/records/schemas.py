@@ -10,10 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from telltale_query.filters import PageQuery, ReadingQuery
 from telltale_query.instants import Instant
+from telltale_query.notes import Note
 from telltale_shared.instants import EPOCH, microseconds
 from telltale_shared.validation import NAME_MAX, UNIT_MAX
-
-NOTE_MAX = 500
 
 _ID = re.compile(r"(\d{1,10})-(\d{1,18})", re.ASCII)
 
@@ -118,7 +117,7 @@ class NewRecord(BaseModel):
         str | None,
         Field(description=f"Up to {UNIT_MAX} characters; when absent, the unit of the series.", examples=["°C"]),
     ] = None
-    note: Annotated[str | None, Field(max_length=NOTE_MAX)] = None
+    note: Note = None
 
 
 class RecordChange(BaseModel):
@@ -127,7 +126,7 @@ class RecordChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     value: Annotated[float | None, Field(strict=True)] = None
-    note: Annotated[str | None, Field(max_length=NOTE_MAX, description="Null removes the note.")] = None
+    note: Annotated[Note, Field(description="Null removes the note.")] = None
 
     @field_validator("value")
     @classmethod
