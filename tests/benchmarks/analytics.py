@@ -1,32 +1,169 @@
-"""How fast analytics answer over 10 or 100 million records, beside the same SQL on raw rows and DuckDB.
+"""How fast analytics answer over millions of records, beside the same SQL on raw rows and DuckDB, all in one run.
 
-    python tests/benchmarks/analytics.py [--records 10000000] [--folder DIR] [--keep] [--reuse]
+    python tests/benchmarks/analytics.py [--records 10000000 [100000000]] [--folder DIR] [--keep] [--reuse]
 
-The store (200 series at 1 Hz, seeded: ``large_store``) is loaded into private servers in a folder of its own, which
---keep leaves there and --reuse takes as it is: 100 million records take minutes to load and 9 GB. --load-only stops
-there.
+Every question is asked over all 200 series and many random ragged ranges, through the REST interface inside this
+process, its JSON included. Two numbers of records say how the cost grows from the first to the second.
+
+A store (1 Hz, seeded: ``large_store``) is loaded into private servers in a folder of its own below --folder, which
+--keep leaves there and --reuse takes as it is: 100 million records take five minutes to load and 8 GB. --load-only
+stops there.
 """
 
 import argparse
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from large_store.folder import ROOT, opened
+import duckdb
+import msgspec
+from analytics_questions import QUESTIONS, Question
+from large_store.folder import ROOT, Store, opened
 from large_store.readings import Readings
+from query_client import QueryClient, query_client
+from ragged import Ragged, has_days, of_any_length, of_days
+from report import Report, quantile
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telltale_shared.database import create_engine
+
+WARM_UP = 10
+DUCKDB_THREADS = 2
+RAW_TIMEOUT = 300.0
+GROWTH = 2.0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often things are measured."""
+
+    ranges: int
+    raw: int
+    duckdb: int
+
+
+class Rivals:
+    """The same questions to the raw rows of the same database, and to DuckDB."""
+
+    def __init__(self, engine: AsyncEngine, duck: duckdb.DuckDBPyConnection) -> None:
+        self._engine = engine
+        self._duck = duck
+
+    async def raw(self, question: Question, wanted: Ragged, width: int | None) -> float:
+        """Seconds that MariaDB takes over raw rows."""
+        assert question.raw is not None
+        start, end = wanted.bounds
+        bound = {"start": start, "end": end, **({"width": width} if question.has_width else {})}
+        async with self._engine.connect() as connection:
+            began = time.perf_counter()
+            (await connection.execute(text(question.raw), bound)).all()
+            return time.perf_counter() - began
+
+    def duckdb(self, question: Question, wanted: Ragged, width: int | None) -> float:
+        """Seconds that DuckDB takes."""
+        start, end = wanted.bounds
+        bound = {"start": start, "end": end, **({"width": width} if question.has_width else {})}
+        began = time.perf_counter()
+        self._duck.execute(question.duck, bound).fetchall()
+        return time.perf_counter() - began
+
+
+async def measure(store: Store, report: Report, effort: Effort) -> dict[str, list[float]]:
+    """Ask everything; print it; return the seconds of each answer by question."""
+    report.title(f"{store.records:,} records of {store.readings.series} series, ragged ranges from a minute up")
+    engine = create_engine(store.url, store.servers.mariadb_password, statement_timeout=RAW_TIMEOUT)
+    with duckdb.connect(store.duckdb_path, read_only=True, config={"threads": DUCKDB_THREADS}) as duck:
+        async with query_client(store) as client:
+            found = {question.name: await _ask(client, store, question, effort.ranges) for question in QUESTIONS}
+            for question in QUESTIONS:
+                report.times(question.name, found[question.name], question.target_ms)
+            await _against(client, store, Rivals(engine, duck), report, effort)
+    await engine.dispose()
+    return found
+
+
+async def _ask(client: QueryClient, store: Store, question: Question, count: int) -> list[float]:
+    for wanted in of_any_length(store.readings, WARM_UP, seed=0):
+        await client.get(question.path, {**wanted.params(), **question.params})
+    ranges = of_any_length(store.readings, count, seed=1)
+    return [(await client.get(question.path, {**wanted.params(), **question.params}))[0] for wanted in ranges]
+
+
+async def _against(client: QueryClient, store: Store, rivals: Rivals, report: Report, effort: Effort) -> None:
+    """Ranges from a day up: ours beside raw rows and DuckDB, range by range."""
+    whole_days = has_days(store.readings)
+    report.title(f"the same beside raw rows and DuckDB, {'from a day up' if whole_days else 'half of it and more'}")
+    for question in QUESTIONS:
+        ours, raw, duck = [], [], []
+        for n, wanted in enumerate(of_days(store.readings, effort.duckdb, seed=2)):
+            elapsed, body = await client.get(question.path, {**wanted.params(), **question.params})
+            width = msgspec.json.decode(body)["bucket_seconds"] if question.has_width else None
+            ours.append(elapsed)
+            duck.append(rivals.duckdb(question, wanted, width))
+            if n < effort.raw and question.raw is not None:
+                raw.append(await rivals.raw(question, wanted, width))
+        report.times(f"{question.name}: ours", ours)
+        report.times(f"{question.name}: DuckDB, {DUCKDB_THREADS} threads", duck)
+        binding = whole_days and question.against_rivals
+        share = quantile([a / b for a, b in zip(ours, duck, strict=True)], 0.5)
+        report.line(
+            f"{question.name}: of DuckDB's time", f"{share:.2f} x", "≤ 1.0 x" if binding else "",
+            met=share <= 1 if binding else None,
+        )  # fmt: skip
+        if raw:
+            faster = quantile([b / a for a, b in zip(ours, raw, strict=False)], 0.5)
+            report.times(f"{question.name}: raw rows", raw)
+            report.line(
+                f"{question.name}: faster than raw rows", f"{faster:.0f} x", "≥ 100 x" if binding else "",
+                met=faster >= 100 if binding else None,
+            )  # fmt: skip
+
+
+def compare(few: Mapping[str, Sequence[float]], many: Mapping[str, Sequence[float]], report: Report) -> None:
+    """How the cost grows from one store to the next."""
+    report.title("cost of the larger store, times that of the smaller one")
+    for name in few:
+        growth = {share: quantile(many[name], share) / quantile(few[name], share) for share in (0.5, 0.95)}
+        report.line(
+            name, f"p50 {growth[0.5]:.2f} x   p95 {growth[0.95]:.2f} x", f"≤ {GROWTH:g} x",
+            met=max(growth.values()) <= GROWTH,
+        )  # fmt: skip
+
+
+def _folder(base: Path, records: int) -> Path:
+    return base / (f"{records // 1_000_000}m" if records % 1_000_000 == 0 else str(records))
 
 
 def main() -> None:
     """Parse the arguments, load what is missing, measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=10_000_000)
+    parser.add_argument("--records", type=int, nargs="+", default=[10_000_000])
     parser.add_argument("--series", type=int, default=200)
-    parser.add_argument("--folder", type=Path, default=ROOT / ".run/bench-analytics")
-    parser.add_argument("--keep", action="store_true", help="leave the loaded store in the folder")
-    parser.add_argument("--reuse", action="store_true", help="use the store that is in the folder, if it is this one")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".run/bench-analytics", help="of all stores")
+    parser.add_argument("--keep", action="store_true", help="leave the loaded stores in the folder")
+    parser.add_argument("--reuse", action="store_true", help="use the stores that are in the folder, if they fit")
     parser.add_argument("--load-only", action="store_true", help="load and check, measure nothing")
+    parser.add_argument("--ranges", type=int, default=200, help="random ranges of each question")
+    parser.add_argument("--raw", type=int, default=2, help="ranges that are asked of raw rows, too")
+    parser.add_argument("--duckdb", type=int, default=20, help="ranges that are asked of DuckDB, too")
     arguments = parser.parse_args()
-    readings = Readings(arguments.records, arguments.series)
-    with opened(arguments.folder, readings, keep=arguments.keep, reuse=arguments.reuse) as store:
-        print(f"{store.records:,} records of {readings.series} series in {arguments.folder}")
+    effort = Effort(arguments.ranges, arguments.raw, arguments.duckdb)
+    report = Report()
+    found = []
+    for records in arguments.records:
+        folder, readings = _folder(arguments.folder, records), Readings(records, arguments.series)
+        with opened(folder, readings, keep=arguments.keep, reuse=arguments.reuse) as store:
+            if arguments.load_only:
+                print(f"{store.records:,} records of {readings.series} series in {folder}")
+            else:
+                found.append(asyncio.run(measure(store, report, effort)))
+    if len(found) > 1:
+        compare(found[0], found[-1], report)
+    if found:
+        report.summary()
 
 
 if __name__ == "__main__":
