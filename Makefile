@@ -89,7 +89,7 @@ bench-detection: development ## what the detector finds, misses and costs; on NA
 	$(venv)/python tests/benchmarks/detection.py
 
 .PHONY: bench-analytics
-bench-analytics: development ## analytics over RECORDS=10000000 records, beside raw rows and DuckDB
+bench-analytics: development ## analytics beside raw rows and DuckDB; RECORDS="10000000 100000000": and the growth
 	$(venv)/python tests/benchmarks/analytics.py --records $(or $(RECORDS),10000000) $(ARGUMENTS)
 
 .PHONY: bench-identity
