@@ -26,7 +26,7 @@ from processes import COMMON, DEFAULTS, MIGRATIONS, SERVICES, Process
 from settings_file import user_settings
 from supervision import Program, Supervisor
 
-_HEALTHY_SECONDS = 60
+_HEALTHY_SECONDS = 180
 
 
 class Timing:
