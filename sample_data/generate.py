@@ -51,9 +51,9 @@ KINDS = (
     Kind("greenhouse", "co2", "ppm", 620.0, -140.0, 9.0, 0, (900.0, "burner ran on")),
     Kind("cold-store", "temperature", "°C", 3.2, 0.3, 0.08, 2, (6.5, "door left open")),
     Kind("cold-store", "power", "kW", 4.1, 0.9, 0.15, 2, (-2.9, "compressor tripped")),
-    Kind("pump", "pressure", "bar", 2.6, 0.15, 0.03, 3, (-1.4, "filter clogged")),
-    Kind("pump", "vibration", "mm/s", 1.8, 0.25, 0.06, 2, (5.5, "bearing worn")),
-    Kind("press", "temperature", "°C", 92.0, 7.0, 0.7, 1, (38.0, "coolant low")),
+    Kind("well", "pressure", "bar", 2.6, 0.15, 0.03, 3, (-1.4, "filter clogged")),
+    Kind("well", "vibration", "mm/s", 1.8, 0.25, 0.06, 2, (5.5, "bearing worn")),
+    Kind("kiln", "temperature", "°C", 92.0, 7.0, 0.7, 1, (38.0, "door seal leaks")),
 )
 
 
