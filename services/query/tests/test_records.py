@@ -4,10 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Table, select, text
 
 from telltale_query.records import by_value, service
+from telltale_query.records.spans import Span, among
 from telltale_shared.security import Role
+from telltale_shared.store.schema import records, rollups_minute
 
 from .conftest import Api, forged_cursor, now, rfc3339, token
 
@@ -320,3 +322,22 @@ async def test_a_page_far_down_a_list_by_value_may_be_refused(api: Api, monkeypa
     assert refused.status_code == 422
     assert [error["field"] for error in refused.json()["errors"]] == ["sort"]
     assert "choose a shorter range" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(("table", "column"), [(records, "observed_at"), (rollups_minute, "bucket")])
+async def test_spans_are_read_by_their_part_of_the_clustered_key(api: Api, table: Table, column: str) -> None:
+    start = now(hours=20)
+    await api.store(
+        (f"s{n}", "x", start + timedelta(minutes=minute), 1.0) for n in range(20) for minute in range(0, 600, 7)
+    )
+    ids = [one["id"] for one in (await api.get("/series"))["items"]]
+    minute = timedelta(minutes=1)
+    same = [Span(one, start, start + minute, 1) for one in ids]
+    apart = [Span(one, start + n * minute, start + (n + 1) * minute, 1) for n, one in enumerate(ids)]
+    async with api.engine.connect() as connection:
+        for spans in (same, apart, same[:1]):
+            statement = among(spans, table, column)(select(table.c.series_id))
+            compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+            plan = (await connection.execute(text(f"EXPLAIN {compiled}"))).mappings().one()
+            assert (plan["type"], plan["key"]) == ("range", "PRIMARY"), plan
+            assert int(plan["rows"]) <= 10 * len(spans)

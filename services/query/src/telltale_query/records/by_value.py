@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, and_, case, exists, func, literal_column, or_, select, true
+from sqlalchemy import Boolean, ColumnElement, Select, and_, case, exists, func, literal_column, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.paging import beyond
 from telltale_query.records.parts import COLUMNS, Budget, Part, Position, directed
 from telltale_query.records.schemas import RecordSort
-from telltale_query.records.spans import Span, read_spans, within
+from telltale_query.records.spans import Span, among, read_spans
 from telltale_query.selection import NOT_DISMISSED, ROLLUPS, Conditions, Selection
 from telltale_query.unprepared import execute_unprepared
 from telltale_shared.store.rollups import DAY, HOUR, MINUTE, Tier
@@ -79,15 +79,12 @@ async def _read_reaching(
     limit: int,
     budget: Budget,
 ) -> Part:
-    where = selection.of_series(ROLLUPS[DAY])
     spans: Sequence[Span] = ()
     bound = None
     for tier in (DAY, HOUR, MINUTE):
-        if spans:
-            where = [within(_opened(spans, tier), ROLLUPS[tier], "bucket")]
         order = _Order(selection, sort, after, tier)
-        closer = await _bound(connection, order, where, limit)
-        spans = await _reaching(connection, order, where, closer)
+        closer = await _bound(connection, order, spans, limit)
+        spans = await _reaching(connection, order, spans, closer)
         bound = closer or bound
         if sum(span.count for span in spans) <= READ_AT_ONCE or len(spans) > SPANS_AT_MOST:
             break
@@ -107,11 +104,6 @@ async def _read_reaching(
     return Part(rows, None if bound is None or len(rows) == limit else bound.place)
 
 
-def _opened(spans: Sequence[Span], tier: Tier) -> list[Span]:
-    """``spans`` with the whole of the first bucket of ``tier``."""
-    return [Span(span.series_id, tier.bucket_of(span.start), span.end, span.count) for span in spans]
-
-
 class _Order:
     """What the extremes of a bucket say, in one order and on one tier."""
 
@@ -127,6 +119,15 @@ class _Order:
     def _past(self, column: ColumnElement[Any], value: float) -> ColumnElement[bool]:
         """That ``column`` comes after ``value`` in this order."""
         return column < value if self.sort.descending else column > value
+
+    def over(self, spans: Sequence[Span], *columns: ColumnElement[Any]) -> Select[Any]:
+        """``columns`` of the buckets in ``spans`` (of all, where there are none yet) that may hold something ahead."""
+        statement = select(*columns).where(*self.ahead())
+        if not spans:
+            return statement.where(*self.selection.of_series(self.rollup))
+        # The first bucket of a span that was cut at an end of the range begins before it.
+        opened = [Span(span.series_id, self.tier.bucket_of(span.start), span.end, span.count) for span in spans]
+        return among(opened, self.rollup, "bucket")(statement)
 
     def known(self) -> ColumnElement[Any]:
         """A value that certainly stands ahead in the list in this bucket, the first such one; else null."""
@@ -179,12 +180,12 @@ class _Order:
         return or_(self.best < value, and_(self.best == value, mine <= bucket))
 
 
-async def _bound(connection: AsyncConnection, order: _Order, where: Conditions, count: int) -> _Bound | None:
+async def _bound(connection: AsyncConnection, order: _Order, spans: Sequence[Span], count: int) -> _Bound | None:
     """What ``count`` records reach at least; None where there are not so many that are known."""
     known, bucket = order.known().label("known"), order.rollup.c.bucket
     statement = (
-        select(known, bucket)
-        .where(*where, *order.whole(), *order.ahead())
+        order.over(spans, known, bucket)
+        .where(*order.whole())
         .having(literal_column("known IS NOT NULL", Boolean))
         .order_by(directed(known, order.sort), directed(bucket, order.sort))
         .limit(1)
@@ -202,11 +203,14 @@ async def _bound(connection: AsyncConnection, order: _Order, where: Conditions, 
     return _Bound(position, order.reaches(value, row.bucket))
 
 
-async def _reaching(connection: AsyncConnection, order: _Order, where: Conditions, bound: _Bound | None) -> list[Span]:
+async def _reaching(
+    connection: AsyncConnection, order: _Order, spans: Sequence[Span], bound: _Bound | None
+) -> list[Span]:
     """The buckets that may hold something no later than ``bound``."""
     rollup, wanted = order.rollup, order.selection.range
-    conditions = [*where, *order.ahead(), *([] if bound is None else [bound.reached])]
-    statement = select(rollup.c.series_id, rollup.c.bucket, rollup.c.count.label("n")).where(*conditions)
+    statement = order.over(spans, rollup.c.series_id, rollup.c.bucket, rollup.c.count.label("n"))
+    if bound is not None:
+        statement = statement.where(bound.reached)
     return [
         Span(row.series_id, max(row.bucket, wanted.start), min(row.bucket + order.width, wanted.end), row.n)
         for row in await execute_unprepared(connection, statement)

@@ -10,16 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from telltale_query.cutting import cut
 from telltale_query.paging import Total
 from telltale_query.records.parts import Budget
-from telltale_query.records.spans import Span, within
+from telltale_query.records.spans import Narrowing, Span, among
 from telltale_query.records.walk import BudgetSpent, Walk
-from telltale_query.selection import NOT_DISMISSED, ROLLUPS, Conditions, Range, Selection
+from telltale_query.selection import NOT_DISMISSED, ROLLUPS, Range, Selection
 from telltale_query.unprepared import execute_unprepared
 from telltale_shared.store.rollups import DAY, HOUR, MINUTE, Tier
 from telltale_shared.store.schema import anomalies, records
 
-LOOKED_AT = 60_000
+LOOKED_AT = 40_000
 """Rows of rollups and records that a count looks at, at most."""
-ANOMALIES_COUNTED = 5_000
+ANOMALIES_COUNTED = 2_000
 """Anomalous records that are counted one by one at most."""
 SPANS_AT_MOST = 1_000
 """Buckets that one statement names; of more, the whole tier is read."""
@@ -120,12 +120,8 @@ async def _count_along(connection: AsyncConnection, selection: Selection, budget
 
 
 async def _count_in(connection: AsyncConnection, selection: Selection, spans: Sequence[Span]) -> int:
-    statement = (
-        select(func.count())
-        .select_from(records)
-        .with_hint(records, "FORCE INDEX (PRIMARY)")
-        .where(within(spans, records, "observed_at"), *selection.of_values())
-    )
+    statement = among(spans, records, "observed_at")(select(func.count()).select_from(records))
+    statement = statement.where(*selection.of_values())
     return int((await execute_unprepared(connection, statement)).scalar_one())
 
 
@@ -144,12 +140,12 @@ class _Figures:
 async def _count_by_value(connection: AsyncConnection, selection: Selection, budget: Budget) -> Total:
     """Buckets that pass whole are counted whole; the others are looked into, from days down to records."""
     inside = 0
-    where: Conditions = selection.of_series(ROLLUPS[DAY])
+    narrowing = _of_series(selection, DAY)
     everywhere = True
     rows = await _count_buckets(connection, selection)
     for tier, finer in ((DAY, HOUR), (HOUR, MINUTE), (MINUTE, None)):
         budget.spend(rows)
-        figures = await _figures(connection, selection, tier, where)
+        figures = await _figures(connection, selection, tier, narrowing)
         at_least = inside + figures.inside + figures.certain
         if not figures.open:
             return Total(inside + figures.inside)
@@ -157,20 +153,24 @@ async def _count_by_value(connection: AsyncConnection, selection: Selection, bud
             break
         cells = tier.seconds // finer.seconds
         if figures.open <= SPANS_AT_MOST and budget.allows(figures.open * cells):
-            spans = await _open_buckets(connection, selection, tier, where)
+            spans = await _open_buckets(connection, selection, tier, narrowing)
             inside, everywhere = inside + figures.inside, False
             opened = [Span(s.series_id, finer.bucket_of(s.start), s.end, s.count) for s in spans]
-            where, rows = [within(opened, ROLLUPS[finer], "bucket")], figures.open * cells
+            narrowing, rows = among(opened, ROLLUPS[finer], "bucket"), figures.open * cells
         elif everywhere and budget.allows(rows * cells):
-            where, rows = selection.of_series(ROLLUPS[finer]), rows * cells
+            narrowing, rows = _of_series(selection, finer), rows * cells
         else:
             return Total(at_least, exact=False)
     if figures.open > SPANS_AT_MOST:
         return Total(at_least, exact=False)
-    spans = await _open_buckets(connection, selection, MINUTE, where)
+    spans = await _open_buckets(connection, selection, MINUTE, narrowing)
     if not budget.allows(sum(span.count for span in spans)):
         return Total(at_least, exact=False)
     return Total(inside + figures.inside + (await _count_in(connection, selection, spans) if spans else 0))
+
+
+def _of_series(selection: Selection, tier: Tier) -> Narrowing:
+    return lambda statement: statement.where(*selection.of_series(ROLLUPS[tier]))
 
 
 async def _count_buckets(connection: AsyncConnection, selection: Selection) -> int:
@@ -196,7 +196,7 @@ class _Filter:
         self.inside = and_(self.whole, self.low_passes, self.high_passes)
 
 
-async def _figures(connection: AsyncConnection, selection: Selection, tier: Tier, where: Conditions) -> _Figures:
+async def _figures(connection: AsyncConnection, selection: Selection, tier: Tier, narrowing: Narrowing) -> _Figures:
     view = _Filter(selection, tier)
     rollup = view.rollup
     none = literal_column("0", Integer)
@@ -210,18 +210,20 @@ async def _figures(connection: AsyncConnection, selection: Selection, tier: Tier
         func.coalesce(func.sum(case((view.inside, rollup.c.count), else_=none)), 0),
         func.coalesce(func.sum(certain), 0),
         func.coalesce(func.sum(case((view.inside, none), else_=one)), 0),
-    ).where(*where, *selection.overlaps(tier), *selection.may_hold(rollup))
-    row = (await execute_unprepared(connection, statement)).one()
+    ).where(*selection.overlaps(tier), *selection.may_hold(rollup))
+    row = (await execute_unprepared(connection, narrowing(statement))).one()
     return _Figures(*(int(figure) for figure in row))
 
 
-async def _open_buckets(connection: AsyncConnection, selection: Selection, tier: Tier, where: Conditions) -> list[Span]:
+async def _open_buckets(
+    connection: AsyncConnection, selection: Selection, tier: Tier, narrowing: Narrowing
+) -> list[Span]:
     view = _Filter(selection, tier)
     rollup, wanted, width = view.rollup, selection.range, timedelta(seconds=tier.seconds)
     statement = select(rollup.c.series_id, rollup.c.bucket, rollup.c.count.label("n")).where(
-        *where, *selection.overlaps(tier), *selection.may_hold(rollup), ~view.inside
+        *selection.overlaps(tier), *selection.may_hold(rollup), ~view.inside
     )
     return [
         Span(row.series_id, max(row.bucket, wanted.start), min(row.bucket + width, wanted.end), row.n)
-        for row in await execute_unprepared(connection, statement)
+        for row in await execute_unprepared(connection, narrowing(statement))
     ]

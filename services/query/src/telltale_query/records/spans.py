@@ -1,11 +1,12 @@
 """Spans of time of single series, and how to read what lies in them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Table, literal_column, select
+from sqlalchemy import ColumnElement, Select, Table, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.records.parts import COLUMNS, Rows
@@ -37,7 +38,18 @@ def within(spans: Iterable[Span], table: Table, column: str) -> ColumnElement[bo
         f" AND {table.name}.{column} >= '{start}' AND {table.name}.{column} < '{end}')"
         for (start, end), ids in by_stretch.items()
     ]
-    return literal_column(f"({' OR '.join(parts)})", Boolean)
+    # As a Boolean it would be compared with 1, and no index be used.
+    return literal_column(f"({' OR '.join(parts)})")
+
+
+Narrowing = Callable[[Select[Any]], Select[Any]]
+"""What makes of a statement over all rows of a table one over some of them."""
+
+
+def among(spans: Iterable[Span], table: Table, column: str) -> Narrowing:
+    """Only the rows in ``spans``, each read by its part of the clustered key, whatever the statistics say."""
+    condition = within(spans, table, column)
+    return lambda statement: statement.with_hint(table, "FORCE INDEX (PRIMARY)").where(condition)
 
 
 def _merged(spans: Iterable[Span]) -> Iterable[tuple[int, datetime, datetime]]:
@@ -64,11 +76,6 @@ async def read_spans(
     limit: int,
 ) -> Rows:
     """At most ``limit`` records of ``selection`` in ``spans`` that are ``beyond`` a place, by ``order``."""
-    statement = (
-        select(*COLUMNS)
-        .with_hint(records, "FORCE INDEX (PRIMARY)")
-        .where(within(spans, records, "observed_at"), *selection.of_values(), *beyond)
-        .order_by(*order)
-        .limit(limit)
-    )
+    statement = among(spans, records, "observed_at")(select(*COLUMNS))
+    statement = statement.where(*selection.of_values(), *beyond).order_by(*order).limit(limit)
     return (await execute_unprepared(connection, statement)).all()

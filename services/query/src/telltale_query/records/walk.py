@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.records.parts import Budget
-from telltale_query.records.spans import Span, within
+from telltale_query.records.spans import Narrowing, Span, among
 from telltale_query.selection import ROLLUPS, Conditions, Selection
 from telltale_query.unprepared import execute_unprepared
 from telltale_shared.store.rollups import DAY, HOUR, MINUTE, Tier
@@ -81,9 +81,11 @@ class Walk:
         rollup = ROLLUPS[tier]
         return [*self._selection.of_series(rollup), *self._selection.overlaps(tier), *self._selection.may_hold(rollup)]
 
-    async def _read(self, tier: Tier, conditions: Conditions) -> list[Span]:
+    async def _read(self, tier: Tier, conditions: Conditions, narrowing: Narrowing | None = None) -> list[Span]:
         rollup = ROLLUPS[tier]
         statement = select(rollup.c.series_id, rollup.c.bucket, rollup.c.count.label("n")).where(*conditions)
+        if narrowing is not None:
+            statement = narrowing(statement)
         width, wanted = timedelta(seconds=tier.seconds), self._selection.range
         spans = [
             Span(row.series_id, max(row.bucket, wanted.start), min(row.bucket + width, wanted.end), row.n)
@@ -98,8 +100,7 @@ class Walk:
             rollup = ROLLUPS[tier]
             # The first bucket of a part that was cut at an end of the range begins before it.
             opened = [Span(s.series_id, tier.bucket_of(s.start), s.end, s.count) for s in part]
-            conditions = [within(opened, rollup, "bucket"), *self._selection.may_hold(rollup)]
-            children = await self._read(tier, conditions)
+            children = await self._read(tier, self._selection.may_hold(rollup), among(opened, rollup, "bucket"))
             if rest:
                 async for spans in self._descend(children, tier, rest):
                     yield spans
