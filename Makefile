@@ -84,6 +84,10 @@ bench-ingest: development ## queue to committed beside LOAD DATA, and what of it
 bench-import: development ## CSV import of ROWS=1000000 rows: rate, memory, and what it leaves to ingest
 	$(venv)/python tests/benchmarks/imports.py --rows $(or $(ROWS),1000000) $(ARGUMENTS)
 
+.PHONY: bench-export
+bench-export: development ## Excel, CSV and Parquet of SIZES="100000 1000000 3000000" records, beside XlsxWriter alone
+	$(venv)/python tests/benchmarks/exports.py --sizes $(or $(SIZES),100000 1000000 3000000) $(ARGUMENTS)
+
 .PHONY: bench-detection
 bench-detection: development ## what the detector finds, misses and costs; on NAB where ../shared has it
 	$(venv)/python tests/benchmarks/detection.py
