@@ -1,6 +1,8 @@
 """The kinds of file, without a database: whatever a record holds, a reader finds it again."""
 
 import io
+import shutil
+import subprocess
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,28 @@ def test_excel_reads_back_identical(made: list[Batch], sheet_rows: int) -> None:
         abs(is_at - at) <= timedelta(microseconds=501)
         for (_, _, is_at, *_), (_, _, at, *_) in zip(found, wanted, strict=True)
     )
+
+
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed here")
+def test_libreoffice_reads_the_same(tmp_path: Path) -> None:
+    series = {1: Series(1, "=press", "t°", "<r>°C</r>", 0.0)}
+    # It counts a carriage return among the white space of a line.
+    notes = [note for note in ODD_NOTES if "\r" not in note]
+    rows: list[Row] = [(1, EPOCH + timedelta(seconds=n, milliseconds=n), n / 4, note) for n, note in enumerate(notes)]
+    made = [Batch(rows, series, {rows[0][:2]: (9.5, "confirmed")})]
+    (tmp_path / "file.xlsx").write_bytes(written(made, "xlsx", sheet_rows=11))
+    every_sheet_as_shown = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
+    profile = f"-env:UserInstallation=file://{tmp_path}/profile"
+    subprocess.run(
+        ["soffice", profile, "--headless", "--convert-to", every_sheet_as_shown, "--outdir", tmp_path, "file.xlsx"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    found = []
+    for name in ("Records", "Records 2", "Records 3"):
+        found += parsed((tmp_path / f"file-{name}.csv").read_bytes())[1:]
+    shown = [(s, c, at.isoformat(" ", "milliseconds"), f"{v:g}", u, n) for s, c, at, v, u, n, *_ in expected(made)]
+    assert [tuple(row[:6]) for row in found] == shown
+    assert found[0][6:] == ["9.5", "confirmed"]
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
