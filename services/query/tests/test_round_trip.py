@@ -34,8 +34,9 @@ BEGIN = now(days=2)
 _ODD = st.sampled_from(list("=+-@\t\r\n'\";,| \u00a0\ufeff\u2028<>&_\\"))
 _ANY = st.characters(codec="utf-8", exclude_characters="\0")
 NOTES = st.none() | st.sampled_from(ODD_NOTES) | st.text(_ODD | _ANY, min_size=1, max_size=30)
-NAMES = st.text(_ODD | _ANY, min_size=1, max_size=12).filter(lambda name: is_name(name, NAME_MAX))
-UNITS = st.none() | st.text(_ODD | _ANY, min_size=1, max_size=4).filter(
+_PRINTABLE = st.sampled_from(list("=+-@'\";,| <>&_\\")) | st.characters(codec="utf-8", exclude_categories=["C", "Z"])
+NAMES = st.text(_PRINTABLE, min_size=1, max_size=12).map(str.strip).filter(lambda name: is_name(name, NAME_MAX))
+UNITS = st.none() | st.text(_PRINTABLE, min_size=1, max_size=4).filter(
     lambda unit: unit.isprintable() and len(unit) <= UNIT_MAX
 )
 VALUES = st.floats(-1e100, 1e100) | st.sampled_from([0.1 + 0.2, 5e-324, -1e100, 1e100, 1e16, 123456789.12345678])

@@ -37,6 +37,7 @@ class Manifest:
             ("To (exclusive)", "the last" if query.end is None else _instant(query.end)),
             ("Lowest value", "any" if query.min_value is None else repr(query.min_value)),
             ("Highest value", "any" if query.max_value is None else repr(query.max_value)),
+            ("Import", "any" if query.import_id is None else query.import_id),
             ("Anomalous", _JUDGED[query.anomalous]),
             ("Order", query.sort.value),
             ("Rows", self.rows),

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from sqlalchemy import ColumnElement, Table, and_, func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.records.schemas import RecordKey
-from telltale_query.selection import Selection
-from telltale_shared.instants import EPOCH
-from telltale_shared.store import schema
-from telltale_shared.store.rollups import DAY, HOUR, MINUTE, Tier
+from telltale_query.selection import ROLLUPS, Selection
+from telltale_shared.store.rollups import DAY, Tier
 from telltale_shared.store.schema import anomalies, records, series_latest
 
 Row = tuple[int, datetime, float, str | None]
@@ -18,8 +16,6 @@ Row = tuple[int, datetime, float, str | None]
 
 Judgement = tuple[float, str | None]
 """What detectors say of a record: the highest score, and a person's verdict on it."""
-
-_ROLLUPS = {MINUTE: schema.rollups_minute, HOUR: schema.rollups_hour, DAY: schema.rollups_day}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +38,11 @@ async def newest_instant(connection: AsyncConnection, selection: Selection) -> d
 
 async def rows_by_bucket(connection: AsyncConnection, selection: Selection, tier: Tier) -> list[Bucket]:
     """How the records of ``selection`` lie in time, in its order; buckets at the edges count with all they hold."""
-    table = _ROLLUPS[tier]
-    counted = func.sum(table.c.count)
-    passing = _possible(selection, table)
-    possible = counted if passing is None else func.sum(func.if_(passing, table.c.count, 0))
+    table = ROLLUPS[tier]
+    possible = func.if_(and_(*selection.may_hold(table)), table.c.count, 0)
     statement = (
-        select(table.c.bucket, counted, possible)
-        .where(*selection.of_series(table), *_within(selection, table, tier))
+        select(table.c.bucket, func.sum(table.c.count), func.sum(possible))
+        .where(*selection.of_series(table), *selection.overlaps(tier))
         .group_by(table.c.bucket)
         .order_by(table.c.bucket)
     )
@@ -70,33 +64,17 @@ async def unusual_by_day(connection: AsyncConnection, selection: Selection) -> l
 
 async def rows_by_series(connection: AsyncConnection, selection: Selection) -> dict[int, int]:
     """How many records each series has at most; none where it has none."""
-    table = _ROLLUPS[DAY]
+    table = ROLLUPS[DAY]
     if selection.anomalous:
         statement = select(anomalies.c.series_id, func.count()).where(
             *selection.of_series(anomalies), *selection.range.holds(anomalies.c.observed_at)
         )
     else:
         statement = select(table.c.series_id, func.sum(table.c.count)).where(
-            *selection.of_series(table), *_within(selection, table, DAY)
+            *selection.of_series(table), *selection.overlaps(DAY)
         )
     grouped = statement.group_by(statement.selected_columns[0])
     return {series_id: int(rows) for series_id, rows in await connection.execute(grouped)}
-
-
-def _within(selection: Selection, table: Table, tier: Tier) -> list[ColumnElement[bool]]:
-    conditions = [table.c.bucket < selection.range.end]
-    if selection.range.start > EPOCH:
-        conditions.append(table.c.bucket >= tier.bucket_of(selection.range.start))
-    return conditions
-
-
-def _possible(selection: Selection, table: Table) -> ColumnElement[bool] | None:
-    conditions = []
-    if selection.min_value is not None:
-        conditions.append(table.c.maximum >= selection.min_value)
-    if selection.max_value is not None:
-        conditions.append(table.c.minimum <= selection.max_value)
-    return and_(*conditions) if conditions else None
 
 
 async def count_rows(connection: AsyncConnection, selection: Selection) -> int:
