@@ -302,6 +302,21 @@ async def test_what_keeps_failing_is_taken_back(api: Api, monkeypatch: pytest.Mo
     assert [(job["kind"], job["state"]) for job in jobs] == [("import_undo", "done"), ("import", "failed")]
 
 
+async def test_an_undo_that_fails_can_be_tried_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = await imported(api, FILE)
+
+    async def fail(_: Any) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("telltale_query.imports.undoing.Undoing.run", fail)
+        failed = await undone(api, one)
+    assert (failed["state"], failed["job"]["state"], failed["can_undo"]) == ("applied", "failed", True)
+    assert (await api.get("/audit"))["items"][0]["outcome"] == "failed"
+    assert (await undone(api, one))["state"] == "undone"
+    assert await records(api) == []
+
+
 async def test_imports_are_listed_and_paged(api: Api) -> None:
     ids = [(await imported(api, HEADER + row(n + 1, n), dry_run=n % 2 == 0))["id"] for n in range(5)]
     assert [one["id"] for one in await api.pages("/imports", {}, limit=2)] == ids[::-1]

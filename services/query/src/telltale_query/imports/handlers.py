@@ -74,6 +74,12 @@ class ImportJobs:
                 await self._undo(run, record)
             else:
                 await _forget_what_is_not_needed(run, record)
+                if run.job.kind != UNDO:
+                    # What this job had stored was taken back.
+                    if record.state is ImportState.FAILED:
+                        raise JobFailed(record.problem or "It could not be finished.")
+                    if record.state is ImportState.CANCELLED:
+                        raise Cancelled
                 return {"state": record.state.value, **asdict(record.rows)}
 
     # --- checking
@@ -127,16 +133,17 @@ class ImportJobs:
 
     async def _undo(self, run: JobRun, record: ImportRecord) -> None:
         await Undoing(run, record, run.job.actor).run()
-        if run.job.kind != UNDO:
-            # What this very job had stored: it ends as if it had never begun.
-            await _forget_what_is_not_needed(run, record)
-            raise JobFailed(record.problem) if record.problem else Cancelled
-        state = ImportState.FAILED if record.problem else ImportState.UNDONE
+        asked_for = run.job.kind == UNDO and record.problem is None
+        values = {"undone_at": NOW, "undone_by_name": run.job.actor.name[:100]} if asked_for else {"finished_at": NOW}
+        if record.problem is not None:
+            state = ImportState.FAILED
+        else:
+            state = ImportState.UNDONE if asked_for else ImportState.CANCELLED
+        action = "import.undo" if asked_for else "import.apply"
 
         async def step(connection: AsyncConnection) -> None:
             await run.hold(connection)
-            values = {} if record.problem else {"undone_at": NOW, "undone_by_name": run.job.actor.name[:100]}
-            await _finish(connection, record.id, run.job.actor, state, "import.undo", **values)
+            await _finish(connection, record.id, run.job.actor, state, action, **values)
 
         await in_transaction(run.engine, step)
 
@@ -147,18 +154,18 @@ class ImportJobs:
         record = await read_import(connection, claim.parameters["import_id"], lock=True)
         if record is None:
             return
-        if record.state is ImportState.APPLYING:
+        if record.state is ImportState.CHECKING:
+            end = ImportState.CANCELLED if state is JobState.CANCELLED else ImportState.FAILED
+            await _finish(connection, record.id, claim.actor, end, None, finished_at=NOW)
+        elif record.state is ImportState.UNDOING and claim.kind == UNDO:
+            # Some of it is still there: in either state it can be undone again.
+            end = ImportState.FAILED if record.problem else ImportState.APPLIED
+            await _finish(connection, record.id, claim.actor, end, "import.undo", outcome="failed")
+        elif record.state in (ImportState.APPLYING, ImportState.UNDOING):
             undo = await create_job(connection, claim.actor, UNDO, {"import_id": record.id})
             await change_import(
                 connection, record.id, state=ImportState.UNDOING.value, undo_job_id=undo, problem=problem
             )
-        elif record.state is ImportState.UNDOING and claim.kind == UNDO:
-            # Some of it is still there: as applied it can be undone again.
-            await change_import(connection, record.id, state=ImportState.APPLIED.value)
-        elif record.state in (ImportState.CHECKING, ImportState.UNDOING):
-            end = ImportState.CANCELLED if state is JobState.CANCELLED else ImportState.FAILED
-            action = "import.apply" if record.state is ImportState.UNDOING else None
-            await _finish(connection, record.id, claim.actor, end, action, finished_at=NOW)
 
 
 def _checked(checking: Checking) -> Checking:
@@ -193,15 +200,22 @@ async def _take_back(connection: AsyncConnection, run: JobRun, record: ImportRec
 
 
 async def _finish(
-    connection: AsyncConnection, import_id: int, actor: Actor, state: ImportState, action: str | None, **values: Any
+    connection: AsyncConnection,
+    import_id: int,
+    actor: Actor,
+    state: ImportState,
+    action: str | None,
+    *,
+    outcome: str = "",
+    **values: Any,
 ) -> None:
     """The last state of an import, with the outcome in the audit trail where records were touched."""
     await change_import(connection, import_id, state=state.value, **values)
     record = await read_import(connection, import_id)
     if action is not None and record is not None:
+        done = "done" if state in (ImportState.APPLIED, ImportState.UNDONE) else state.value
         rows = asdict(record.rows)
-        outcome = "done" if state in (ImportState.APPLIED, ImportState.UNDONE) else state.value
-        await write_audit(connection, actor, action, target_of(record), after=rows, outcome=outcome)
+        await write_audit(connection, actor, action, target_of(record), after=rows, outcome=outcome or done)
 
 
 async def _forget_what_is_not_needed(run: JobRun, record: ImportRecord) -> None:
