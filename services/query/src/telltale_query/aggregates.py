@@ -70,7 +70,7 @@ async def aggregate_by_series(connection: AsyncConnection, selection: Selection)
     origins = {one.id: one.origin for one in selection.series}
     return {
         series_id: Aggregate.of(int(count), total, squares, low, high, origins[series_id])
-        for series_id, count, total, squares, low, high in await connection.execute(statement)
+        for series_id, count, total, squares, low, high in (await connection.execute(statement)).all()
         # A series may have been born between the two statements. A bucket without readings is about to go.
         if series_id in origins and count
     }
