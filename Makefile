@@ -100,6 +100,10 @@ bench-analytics: development ## analytics beside raw rows and DuckDB; RECORDS="1
 bench-identity: development ## tokens, sign-ins and revocations: rates, a flood, and how soon a lost right is lost
 	$(venv)/python tests/benchmarks/identity.py
 
+.PHONY: fuzz
+fuzz: development ## every operation of every service as everyone, 100 calls each (EXAMPLES=…)
+	TELLTALE_SCHEMA_EXAMPLES=$(or $(EXAMPLES),100) $(venv)/python -m pytest tests/test_schemas.py
+
 .PHONY: constraints
 constraints: ## resolve all dependencies into constraints.txt (UPGRADE=--upgrade: to the newest)
 	@$(venv)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError
 
 from telltale_shared.security import ALGORITHM, AUDIENCE, ISSUER, LEEWAY_SECONDS, REQUIRED_CLAIMS, TokenVerifier
 
@@ -266,8 +268,9 @@ async def measure_revocations(bench: Bench, rounds: int, sockets: int) -> None:
 
 
 async def _drain(socket: ClientConnection) -> None:
-    async for _ in socket:
-        pass
+    with suppress(ConnectionClosedError):
+        async for _ in socket:
+            pass
 
 
 async def measure_stack(seconds: float, rounds: int, sockets: int) -> None:
