@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
     publisher = Publisher(address, topo, name="jobs events")
     inspector = QueueInspector(address, topo, name="jobs inspector")
     store_queues = [readings_queue(partition) for partition in range(settings.store_partitions)]
-    runner = Runner(engine, kinds(settings), Pace(partial(_waiting, inspector, store_queues)))
+    runner = Runner(engine, kinds(settings), Pace(partial(waiting_deliveries, inspector, store_queues)))
     housekeeping = Housekeeping(
         engine,
         file_hours=settings.job_file_hours,
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     return service_app("jobs", version=__version__, settings=settings, health=health, lifespan=lifespan)
 
 
-async def _waiting(inspector: QueueInspector, queues: Sequence[str]) -> int | None:
+async def waiting_deliveries(inspector: QueueInspector, queues: Sequence[str]) -> int | None:
     """Deliveries that wait in the store queues beyond what the writer holds; None where the broker does not say."""
     try:
         return sum(queue.messages for queue in await inspector.inspect(queues, patience=1.0))
