@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 
 @dataclass
 class Differences:
-    """Counts of buckets, all tiers together."""
+    """Counts of buckets, all tiers together. An hour or a day that several steps meet counts in each of them."""
 
     compared: int = 0
     missing: int = 0
