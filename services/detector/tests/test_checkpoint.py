@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from telltale_detector import checkpoint
 from telltale_detector.checkpoint import Checkpoint, Position, UnreadableCheckpoint
-from telltale_detector.model import Model, Readings
-from telltale_detector.state import Integers
+from telltale_shared.detection.model import Model, Readings
+from telltale_shared.detection.state import Integers
 
 MINUTE = 60_000_000
 

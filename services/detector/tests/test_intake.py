@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telltale_detector.intake import Intake, shard_of
-from telltale_detector.state import Table
 from telltale_shared.contracts import ReadingBatch, SeriesKey
+from telltale_shared.detection.state import Table
 
 NOW = 1_767_225_600_000_000
 

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import structlog
 
-from telltale_detector.model import VERSION
-from telltale_detector.state import BUCKETS, WIDTH, Columns, Series, Table
+from telltale_shared.detection.model import VERSION
+from telltale_shared.detection.state import BUCKETS, WIDTH, Columns, Series, Table
 
 log = structlog.get_logger("telltale.detector")
 

@@ -18,13 +18,13 @@ import structlog
 from telltale_detector import checkpoint, metrics
 from telltale_detector.announcer import Announcer
 from telltale_detector.checkpoint import Checkpoint, Position
-from telltale_detector.explain import Anomaly
 from telltale_detector.intake import Intake
-from telltale_detector.model import DETECTOR, VERSION, Model, Readings
 from telltale_detector.settings import Settings
-from telltale_detector.state import Table
 from telltale_shared.broker import Link, StreamEvent, follow
 from telltale_shared.contracts import AnomalyDetected, Heartbeat, MalformedMessage, ReadingBatch, decode
+from telltale_shared.detection.explain import Anomaly
+from telltale_shared.detection.model import DETECTOR, VERSION, Model, Readings
+from telltale_shared.detection.state import Table
 from telltale_shared.topology import LIVE_STREAM
 
 log = structlog.get_logger("telltale.detector")

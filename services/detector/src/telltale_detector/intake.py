@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from telltale_detector.model import Readings
-from telltale_detector.state import Table
 from telltale_shared.contracts import ReadingBatch, SeriesKey
+from telltale_shared.detection.model import Readings
+from telltale_shared.detection.state import Table
 from telltale_shared.validation import VALUE_MAX, TimeBounds, check_series
 
 ELSEWHERE = -1

@@ -16,11 +16,12 @@ class AnomalyDetected(msgspec.Struct, tag_field="schema", tag="anomaly_detected/
     """When the judged reading was measured, µs since 1970-01-01 UTC."""
     value: float
     score: float
-    """How far outside the expected range, in robust standard deviations; larger is more unusual."""
+    """How unusual: robust standard deviations from the expected value, or what is worth as much."""
     expected_low: float
     expected_high: float
     kind: str
-    """``spike``, ``level_shift``, ``flatline``, ``out_of_range`` or another word that the detector documents."""
+    """``spike``, ``level_shift``, ``variance``, ``season``, ``flatline``, ``out_of_range`` or another word that the
+    detector documents."""
     detector: str
     version: str
     explanation: str

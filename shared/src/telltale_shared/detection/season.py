@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from telltale_detector.state import BUCKETS, Columns, Floats, Integers
+from telltale_shared.detection.state import BUCKETS, Columns, Floats, Integers
 
 DAY_US = 86_400_000_000
 BUCKET_US = DAY_US // BUCKETS

@@ -1,4 +1,4 @@
-from telltale_detector import explain
+from telltale_shared.detection import explain
 
 
 def test_numbers_and_durations_are_for_people() -> None:
@@ -9,4 +9,6 @@ def test_numbers_and_durations_are_for_people() -> None:
     assert explain.duration(19e6) == "19 s"
     assert explain.duration(600e6) == "10 min"
     assert explain.duration(86_400e6 * 3) == "3 d"
-    assert explain.spread_words(1_000.0, 1_000.0).startswith("more than 1,000")
+    assert explain.rarity(1.0) == "unlike anything so far"
+    assert explain.rarity(3_456.0) == "once in about 3,500 readings or less often"
+    assert explain.rarity(87.4) == "once in about 87 readings or less often"

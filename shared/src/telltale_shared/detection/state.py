@@ -1,9 +1,13 @@
 """What the model remembers of every series: columns of floats, a row per quantity and a column per series."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from telltale_shared.detection.tuning import TUNING
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -11,7 +15,35 @@ Mask = NDArray[np.bool_]
 
 PREDICTORS = ("last value", "fast level", "slow level", "season")
 LAST, FAST, SLOW, SEASON = range(4)
-JUMP, SHIFT = range(2)
+JUMP, SHIFT, UNREST = range(3)
+"""Distances in usual spreads: of the reading, of the level, and of the noise."""
+VALUE, MEAN, SEASON_ERROR = range(3)
+"""What novelty watches: the reading, its running mean, and the mean distance from the daily profile."""
+SIZES = 16
+"""Half octaves by which rarity counts distances: from 4 to 1,000 spreads."""
+SPIKE, LEVEL_SHIFT, VARIANCE, OFF_SEASON, FLATLINE, OUT_OF_RANGE = range(6)
+"""Places of the kinds of anomalies in ``Columns.limit``."""
+
+
+class Kind(StrEnum):
+    """What makes a reading unusual; in the order of the places above."""
+
+    SPIKE = "spike"
+    """It jumped out of the expected range and came back."""
+    LEVEL_SHIFT = "level_shift"
+    """It moved to another level and stays there."""
+    VARIANCE = "variance"
+    """It scatters more than it used to."""
+    SEASON = "season"
+    """It is not where it usually is at this time of day."""
+    FLATLINE = "flatline"
+    """It stands still, though it used to move."""
+    OUT_OF_RANGE = "out_of_range"
+    """It lies clearly beyond everything seen so far."""
+
+
+KINDS = tuple(Kind)
+PLACE = {kind: place for place, kind in enumerate(KINDS)}
 
 BUCKETS = 48
 """Half hours of the daily profile, in UTC."""
@@ -35,12 +67,8 @@ class Columns:
     """What the fast level usually lies above the slow one."""
     shift_spread: Floats
     """Robust standard deviation of that distance."""
-    tail: Floats
-    """(2, n): the score that one reading in a thousand exceeds, for jumps and for shifts."""
-    low: Floats
-    """Smallest value seen."""
-    high: Floats
-    """Largest value seen."""
+    unrest: Floats
+    """Mean of the last 20 absolute errors, an outlier counted as ``winsor`` spreads."""
     step: Floats
     """Usual size of a change, among readings that changed."""
     moves: Floats
@@ -55,8 +83,12 @@ class Columns:
     """Outliers in a row on one side."""
     run_side: Floats
     run_sum: Floats
+    limit: Floats
+    """(6, n): the score from which each kind is worth an alarm."""
+    lasting: Floats
+    """Score of what was told last, fading."""
     open: Floats
-    """1 while an event lasts."""
+    """1 while an event lasts that gave an alarm."""
     quiet: Floats
     """Usual readings in a row since the last unusual one."""
     held_at: Floats
@@ -65,20 +97,30 @@ class Columns:
     held_score: Floats
     held_low: Floats
     held_high: Floats
+    held_for: Floats
+    """Readings since then."""
+    held_once: Floats
+    """One as unusual comes once in so many readings."""
     bucket: Floats
     """Number of the half hour since 1970 that is being averaged; 0 for none."""
     bucket_mean: Floats
     bucket_count: Floats
     mean: Floats
-    """(4, n): what novelty watches: the reading, two running means, and the mean distance from the daily profile."""
+    """(3, n): what novelty watches."""
     floor: Floats
-    """(4, n): the least that each of them has been."""
+    """(3, n): the least that each of them has been."""
     ceiling: Floats
-    """(4, n): the most."""
+    """(3, n): the most."""
     shown: Floats
-    """(4, n): readings that each of them has taken in."""
-    novelty: Floats
-    """Of the event that lasts, fading."""
+    """(3, n): readings that each of them has taken in."""
+    calm: Floats
+    """(3, n): readings since the last notable distance."""
+    peak: Floats
+    """(3, n): largest distance of the event that lasts; 0 for none."""
+    seen: Floats
+    """Readings among which distances were counted."""
+    sizes: Floats
+    """(3 * SIZES, n): events by the largest distance in them."""
 
     def __init__(self, block: Floats) -> None:
         self.block = block
@@ -87,7 +129,8 @@ class Columns:
 
 
 def _places() -> tuple[dict[str, int | slice], int]:
-    deep = {"level": 4, "spread": 4, "tail": 2, "mean": 4, "floor": 4, "ceiling": 4, "shown": 4}
+    deep = {"level": 4, "spread": 4, "limit": 6, "mean": 3, "floor": 3, "ceiling": 3, "shown": 3}
+    deep |= {"calm": 3, "peak": 3, "sizes": 3 * SIZES}
     places: dict[str, int | slice] = {}
     at = 0
     for name in Columns.__annotations__:
@@ -111,7 +154,7 @@ class Series:
 
 @dataclass
 class Table:
-    """The memory of all series; grows as series appear, by doubling. About 850 bytes a series."""
+    """The memory of all series; grows as series appear, by doubling. About 1.3 KB a series."""
 
     capacity_limit: int = 100_000
     """Series beyond it are not watched, so that names made up by a faulty source cannot exhaust memory."""
@@ -146,9 +189,16 @@ class Table:
             more = max(16, row)
             self.block = np.concatenate([self.block, np.zeros((WIDTH, more))], axis=1)
             self.profile = np.concatenate([self.profile, np.full((more, BUCKETS), np.nan)])
+        Columns(self.block).limit[:, row] = TUNING.threshold
         self.series.append(Series(source, category, unit))
         self._rows[source, category] = row
         return row
+
+    def set_limits(self, row: int, limits: Mapping[Kind, float]) -> None:
+        """From which score each kind is worth an alarm, from the next reading on; kinds left out keep theirs."""
+        limit = Columns(self.block).limit
+        for kind, least in limits.items():
+            limit[PLACE[kind], row] = least
 
     def take(self, rows: Integers) -> Columns:
         """A copy of the columns of ``rows``, in their order."""

@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from telltale_detector.state import FAST, LAST, SEASON, SLOW, Columns, Floats, Mask
-from telltale_detector.tuning import SCORE_MAX, Tuning
-
-SD_OF_MEAN_ERROR = 1.2533
-"""Standard deviation of Gaussian noise over its mean absolute value: sqrt(pi / 2)."""
+from telltale_shared.detection.judging import SD_OF_MEAN_ERROR
+from telltale_shared.detection.state import FAST, LAST, SEASON, SLOW, Columns, Floats, Mask
+from telltale_shared.detection.tuning import Tuning
 
 
 def begin(c: Columns, new: Mask, t: Floats, v: Floats, tuning: Tuning) -> None:
@@ -14,8 +12,6 @@ def begin(c: Columns, new: Mask, t: Floats, v: Floats, tuning: Tuning) -> None:
     c.last_at[new] = t[new]
     c.level[LAST, new] = c.level[FAST, new] = c.level[SLOW, new] = v[new]
     c.spread[SEASON, new] = np.inf
-    c.tail[:, new] = tuning.threshold / 2.0
-    c.low[new] = c.high[new] = v[new]
     c.same_since[new] = t[new]
     c.same_limit[new] = tuning.stuck
     c.interval[new] = 0.0
@@ -76,14 +72,6 @@ def learn_shift(c: Columns, apart: Floats, calm: Mask, tuning: Tuning) -> None:
     c.shift_spread += weight * (SD_OF_MEAN_ERROR * np.minimum(np.abs(apart), cap) - c.shift_spread)
 
 
-def learn_tail(tail: Floats, z: Floats, calm: Mask, alarmed: Mask, step: float, tuning: Tuning) -> None:
-    """Moves ``tail`` to where ``tail_rate`` of the scores exceed it (stochastic approximation on its logarithm)."""
-    factor = np.where(z > tail, 1.0 + step * (1.0 - tuning.tail_rate), 1.0 - step * tuning.tail_rate)
-    factor = np.where(alarmed, 1.0 + tuning.tail_step_alarm, np.where(calm, factor, 1.0))
-    # Half the threshold is where Gaussian noise settles; below it the threshold rules anyway.
-    tail[:] = np.clip(tail * factor, tuning.threshold / 2.0, SCORE_MAX)
-
-
 def set_anew(c: Columns, where: Mask, level: Floats, prediction: Floats) -> None:
     """The levels start again from ``level``: the series has moved, or comes back from a gap."""
     c.level[FAST, where] = c.level[SLOW, where] = level[where]
@@ -91,11 +79,3 @@ def set_anew(c: Columns, where: Mask, level: Floats, prediction: Floats) -> None
     c.level[SEASON, seasonal] += level[seasonal] - prediction[SEASON, seasonal]
     c.age[where] = np.maximum(c.run[where], 1.0)
     c.run[where] = 0.0
-
-
-def widen_range(c: Columns, v: Floats, margin: Floats, tuning: Tuning) -> None:
-    """Takes ``v`` into the range seen, by no more than the margin and not while an event lasts."""
-    learning = c.count < tuning.warm_up
-    reach = np.where(learning | (margin == 0), np.inf, np.where(c.open > 0, 0.0, margin))
-    c.low[:] = np.minimum(c.low, np.maximum(v, c.low - reach))
-    c.high[:] = np.maximum(c.high, np.minimum(v, c.high + reach))
