@@ -1,5 +1,8 @@
 """A session that ends elsewhere: the next page run shows the sign-in page instead of an error."""
 
+import time
+from dataclasses import replace
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -34,3 +37,23 @@ def test_a_session_that_has_ended_leads_to_the_sign_in_page(client: ApiClient, m
     shown.button[0].click().run()
     assert [one.value for one in shown.title] == ["Sign in"]
     assert not shown.error
+
+
+def _followed() -> None:
+    from telltale_ui import login
+
+    login.follow_account(login.user())
+
+
+@pytest.mark.parametrize(("minutes", "warned"), [(5, True), (60, False)])
+def test_a_session_that_is_about_to_end_says_so(
+    client: ApiClient, monkeypatch: pytest.MonkeyPatch, minutes: int, warned: bool
+) -> None:
+    session_id = client.start_session("user@example.com", "Password123!")["session_id"]
+    token = replace(client.access_token(session_id), session_ends_at=time.time() + minutes * 60)
+    monkeypatch.setattr(login, "user", lambda: token.user)
+    shown = AppTest.from_function(_followed)
+    shown.session_state["access_token"] = token
+    shown.run()
+    assert not shown.exception
+    assert ["5 min" in one.value for one in shown.warning] == ([True] if warned else [])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -219,6 +220,36 @@ async def test_there_is_room_for_so_many(start: Start) -> None:
         await eventually(lambda: len(running.gateway.clients) == 0)
         async with connect(running.url) as third:
             await hear(third, "hello")
+
+
+async def test_flood_of_connections_disturbs_nobody_who_is_in(start: Start, auth: Any) -> None:
+    async with start(max_clients=20, CORS_ORIGINS=["http://127.0.0.1:8501"]) as running:
+        gate, outcomes = asyncio.Semaphore(50), Counter[str]()
+
+        async def attempt(number: int) -> None:
+            origin = cast("Any", "http://evil.example") if number % 2 else None
+            async with gate:
+                try:
+                    async with connect(running.url, origin=origin, open_timeout=30) as socket:
+                        await socket.wait_closed()
+                        outcomes[str(socket.close_code)] += 1
+                except InvalidStatus as refused:
+                    outcomes[str(refused.response.status_code)] += 1
+
+        async with connect(running.url) as member:
+            await say(member, "authenticate", token=auth.token())
+            flood = [asyncio.create_task(attempt(number)) for number in range(1_000)]
+            waits = []
+            while not all(task.done() for task in flood[:-100]):
+                begun = time.monotonic()
+                await say(member, "subscribe")
+                await hear(member, "subscribed")
+                waits.append(time.monotonic() - begun)
+                await asyncio.sleep(0.6)
+            await asyncio.gather(*flood)
+            assert max(waits) < 2
+        assert outcomes["403"] == 500, "pages of elsewhere"
+        assert outcomes["4429"] + outcomes["4401"] == 500, "no room, or nothing said in time"
 
 
 # --- what may be said
