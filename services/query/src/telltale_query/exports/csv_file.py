@@ -25,7 +25,7 @@ def _field(text: str | None) -> str:
 
 
 def encode_rows(batch: Batch) -> bytes:
-    """One line per record. No unit or note is an empty field, and so is a note without text."""
+    """One line per record. No unit and no note is an empty field."""
     of_series = {
         one.id: (f"{_field(one.source)},{_field(one.category)},", f",{_field(one.unit)},") for one in batch.speaks_of()
     }

@@ -6,7 +6,7 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_query.exports.repository import count_exports, forget_export, read_export
-from telltale_query.exports.schemas import KIND, Export, ExportQuery
+from telltale_query.exports.schemas import KIND, Export, ExportQuery, ExportState
 from telltale_query.exports.service import Exporter, file_name
 from telltale_query.jobs.files import forget_file
 from telltale_query.jobs.repository import create_job, request_cancel
@@ -77,11 +77,11 @@ class KeptExports:
             Conflict: its file is not there yet, or never will be.
         """
         found = await self.get(export_id, owned_by=owned_by)
-        if found.expires_at is None:
+        if found.state is ExportState.EXPIRED:
+            raise NotFound(f"the file was deleted after {self.file_hours} hours: export it again")
+        if found.state is not ExportState.DONE:
             why = found.problem or f"its state is {found.state}"
             raise Conflict(f"there is no file of this export: {why}")
-        if found.expires_at <= datetime.now(UTC):
-            raise NotFound(f"the file was deleted after {self.file_hours} hours: export it again")
         return found
 
     async def delete(self, export_id: int, *, owned_by: str | None) -> None:

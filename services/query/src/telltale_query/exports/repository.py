@@ -1,15 +1,15 @@
 """Exports as they are kept: jobs that make a file."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from sqlalchemy import Row, Select, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from telltale_query.exports.schemas import KIND, Export, ExportFormat
+from telltale_query.exports.schemas import KIND, Export, ExportFormat, ExportState
 from telltale_query.instants import outside, outside_or_none
-from telltale_query.jobs.schemas import UNFINISHED, JobState
+from telltale_query.jobs.schemas import UNFINISHED
 from telltale_query.paging import RowId, Total, Window
 from telltale_shared.store.schema import jobs
 
@@ -64,12 +64,13 @@ async def forget_export(connection: AsyncConnection, export_id: int) -> bool:
 
 def _export(row: Row[Any], file_hours: int) -> Export:
     parameters, result = row.parameters, row.result or {}
-    kept_until = None
-    if row.state == JobState.DONE:
+    state, kept_until = ExportState(row.state), None
+    if state is ExportState.DONE:
         kept_until = outside(row.finished_at + timedelta(hours=file_hours))
+        state = ExportState.DONE if kept_until > datetime.now(UTC) else ExportState.EXPIRED
     return Export(
         id=row.id,
-        state=JobState(row.state),
+        state=state,
         phase=row.phase,
         format=ExportFormat(parameters["query"]["format"]),
         file_name=parameters["file_name"],

@@ -34,12 +34,23 @@ _MEDIA_TYPES = {
 }
 
 
+class ExportState(StrEnum):
+    """How far an export is: as its job, until its file has been deleted."""
+
+    QUEUED = JobState.QUEUED.value
+    RUNNING = JobState.RUNNING.value
+    DONE = JobState.DONE.value
+    FAILED = JobState.FAILED.value
+    CANCELLED = JobState.CANCELLED.value
+    EXPIRED = "expired"
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """A file in the making, or made."""
 
     id: int
-    state: JobState
+    state: ExportState
     phase: str | None
     """What is being done: `writing` the records, then `storing` the file."""
     format: ExportFormat
