@@ -11,7 +11,7 @@ import asyncio
 import json
 import random
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -112,6 +112,11 @@ class Chance:
         """A value over all series, of any unit."""
         return {"min_value": self.draw.choice([100.0, 1_000.0, 250_000.0]) * self.draw.uniform(0.8, 1.2)}
 
+    def outwards(self) -> Parameters:
+        """From the far end of what a filter by value lets through; from its near end no extreme would help."""
+        chosen = self.common()
+        return {**chosen, "sort": "-value" if "min_value" in chosen else "value"}
+
     def deep(self) -> Parameters:
         """A page amid the list, forwards or backwards."""
         sort = self.draw.choice([RecordSort.NEWEST, RecordSort.OLDEST])
@@ -134,7 +139,7 @@ KINDS = (
     Kind("a value anywhere", VALUE_TARGET, lambda chance: {**chance.everywhere(), **chance.ragged()}),
     Kind("a value, deep", VALUE_TARGET, lambda chance: {**chance.common(), **chance.deep()}),
     Kind("highest or lowest", VALUE_TARGET, lambda chance: {**chance.plain(), "sort": _by_value(chance)}),
-    Kind("the same among some", VALUE_TARGET, lambda chance: {**chance.common(), "sort": _by_value(chance)}),
+    Kind("the same of a filter", VALUE_TARGET, lambda chance: chance.outwards()),
 )
 
 
@@ -165,7 +170,7 @@ class Figures:
         )
 
 
-async def measure(client: QueryClient, readings: Readings, *, requests: int = 60, seed: int = 5) -> Iterator[Figures]:
+async def measure(client: QueryClient, readings: Readings, *, requests: int = 60, seed: int = 5) -> list[Figures]:
     """Ask for ``requests`` lists of every kind; prints the figures as they come."""
     chance = Chance(readings, seed)
     figures = []
@@ -185,7 +190,7 @@ async def measure(client: QueryClient, readings: Readings, *, requests: int = 60
         slowest = max(taken, key=lambda one: one[0])
         figures.append(Figures(kind, [milliseconds for milliseconds, _ in taken], exact, short, slowest[1]))
         print(figures[-1], flush=True)
-    return iter(figures)
+    return figures
 
 
 async def measure_store(store: Store, *, requests: int = 60, verbose: bool = False) -> None:

@@ -196,6 +196,7 @@ def tiny_limits() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         for module, name, value in (
             (by_time, "SERIES_READ_SINGLY", 2),
+            (by_time, "DAYS_READ_AT_ONCE", 1),
             (by_anomaly, "SERIES_READ_SINGLY", 2),
             (by_anomaly, "KEYS_AT_ONCE", 8),
             (by_series, "SERIES_AT_ONCE", 2),

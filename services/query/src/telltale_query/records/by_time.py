@@ -2,9 +2,10 @@
 
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, select, union_all
+from sqlalchemy import Row, Select, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.paging import beyond
@@ -21,11 +22,16 @@ from telltale_query.records.parts import (
 from telltale_query.records.schemas import RecordSort
 from telltale_query.records.spans import read_spans
 from telltale_query.records.walk import BudgetSpent, Walk
-from telltale_query.selection import Conditions, Selection
+from telltale_query.selection import ROLLUPS, Conditions, Range, Selection, within
+from telltale_shared.store.rollups import DAY
 from telltale_shared.store.schema import records
 
-SERIES_READ_SINGLY = 20
+SERIES_READ_SINGLY = 50
 """Up to so many series are read each along its own key."""
+SPARE = 2
+"""Times the records of a page, since some of a day may not be in the list."""
+DAYS_READ_AT_ONCE = 7
+"""In a longer range it pays to ask first on which days the next records are: each day is a partition to look into."""
 
 
 async def read_by_time(
@@ -40,10 +46,44 @@ async def read_by_time(
     if not selection.sifts and selection.everything:
         return Part(await _along_time(connection, selection, sort, after, limit))
     if not selection.sifts and len(selection.series) <= SERIES_READ_SINGLY:
-        merged = union_all(*(along_key(selection, one.id, sort, after, limit) for one in selection.series)).subquery()
-        order = (directed(column, sort) for column in (merged.c.observed_at, merged.c.series_id))
-        return Part((await connection.execute(select(merged).order_by(*order).limit(limit))).all())
+        near = await _nearest_days(connection, selection, sort, after, limit)
+        rows = await _along_keys(connection, near, sort, after, limit)
+        if len(rows) < limit and near != selection:
+            # Some were deleted meanwhile.
+            rows = await _along_keys(connection, selection, sort, after, limit)
+        return Part(rows)
     return await walked(connection, selection, sort, after, limit, budget)
+
+
+async def _along_keys(
+    connection: AsyncConnection, selection: Selection, sort: RecordSort, after: Position | None, limit: int
+) -> Rows:
+    """Each series along its own key, merged."""
+    merged = union_all(*(along_key(selection, one.id, sort, after, limit) for one in selection.series)).subquery()
+    order = (directed(column, sort) for column in (merged.c.observed_at, merged.c.series_id))
+    return (await connection.execute(select(merged).order_by(*order).limit(limit))).all()
+
+
+async def _nearest_days(
+    connection: AsyncConnection, selection: Selection, sort: RecordSort, after: Position | None, limit: int
+) -> Selection:
+    """``selection`` on the days that hold the next ``limit`` records, as far as rollups know."""
+    ahead = replace(selection, range=remaining(selection, sort, after))
+    if ahead.range.end - ahead.range.start <= timedelta(days=DAYS_READ_AT_ONCE):
+        return selection
+    rollup = ROLLUPS[DAY]
+    statement = select(rollup.c.bucket, func.sum(rollup.c.count).label("n"))
+    statement = statement.where(*ahead.of_series(rollup), *ahead.overlaps(DAY)).group_by(rollup.c.bucket)
+    days = sorted(await connection.execute(statement), key=lambda row: row.bucket, reverse=sort.descending)
+    held = 0
+    # A part of the first day may lie behind the page before.
+    for row in days[1:]:
+        held += row.n
+        if held >= SPARE * limit:
+            if sort.descending:
+                return within(selection, Range(start=row.bucket))
+            return within(selection, Range(end=row.bucket + timedelta(days=1)))
+    return selection
 
 
 async def _along_time(
