@@ -1,4 +1,6 @@
-"""How fast analytics answer over millions of records, beside the same SQL on raw rows and DuckDB, all in one run.
+"""How fast analytics and lists answer over millions of records.
+
+Analytics stand beside the same SQL on raw rows and DuckDB, all in one run.
 
     python tests/benchmarks/analytics.py [--records 10000000 [100000000]] [--folder DIR] [--keep] [--reuse]
 
@@ -24,6 +26,7 @@ from large_store.folder import ROOT, Store, opened
 from large_store.readings import Readings
 from query_client import QueryClient, query_client
 from ragged import Ragged, has_days, of_any_length, of_days
+from record_lists import measure_lists
 from report import Report, quantile
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -43,6 +46,7 @@ class Effort:
     ranges: int
     raw: int
     duckdb: int
+    lists: int
 
 
 class Rivals:
@@ -81,6 +85,7 @@ async def measure(store: Store, report: Report, effort: Effort) -> dict[str, lis
             for question in QUESTIONS:
                 report.times(question.name, found[question.name], question.target_ms)
             await _against(client, store, Rivals(engine, duck), report, effort)
+            await measure_lists(client, store.readings, report, requests=effort.lists)
     await engine.dispose()
     return found
 
@@ -149,8 +154,9 @@ def main() -> None:
     parser.add_argument("--ranges", type=int, default=200, help="random ranges of each question")
     parser.add_argument("--raw", type=int, default=2, help="ranges that are asked of raw rows, too")
     parser.add_argument("--duckdb", type=int, default=20, help="ranges that are asked of DuckDB, too")
+    parser.add_argument("--lists", type=int, default=100, help="lists of records of each kind")
     arguments = parser.parse_args()
-    effort = Effort(arguments.ranges, arguments.raw, arguments.duckdb)
+    effort = Effort(arguments.ranges, arguments.raw, arguments.duckdb, arguments.lists)
     report = Report()
     found = []
     for records in arguments.records:

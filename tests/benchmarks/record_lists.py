@@ -1,27 +1,17 @@
-"""How fast the list of records answers over 10 or 100 million records: pages, totals, filters and orders of all kinds.
+"""The list of records: pages, totals, filters and orders of all kinds, drawn at random, each asked for once."""
 
-    python tests/benchmarks/record_lists.py [--records 10000000] [--folder DIR] [--keep] [--reuse] [--requests 60]
-
-Every kind of request is asked for many times with seeded random filters, each of them once, so that nothing is answered
-from what the one before has left. The store is that of the analytics benchmark.
-"""
-
-import argparse
-import asyncio
 import json
 import random
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from large_store.folder import ROOT, Store, opened
 from large_store.readings import SIGNALS, Readings
-from query_client import QueryClient, query_client
+from query_client import QueryClient
+from report import Report
 
-from telltale_query.paging import Cursor, encode_cursor
+from telltale_query.paging import DEFAULT_LIMIT, Cursor, encode_cursor
 from telltale_query.records.parts import Position
 from telltale_query.records.schemas import RecordSort
 from telltale_shared.instants import instant
@@ -30,7 +20,7 @@ Parameters = dict[str, Any]
 
 PLAIN_TARGET, VALUE_TARGET = 50.0, 300.0
 """p95 in ms: of lists by source, category, time and anomalies; of lists with a filter by value."""
-WARM_UP = 3
+WARM_UP = 10
 
 TYPICAL = {
     "temperature": (61.0, 4.5, 90.0), "pressure": (6.2, 0.3, 14.0), "humidity": (45.0, 12.0, 80.0),
@@ -45,7 +35,7 @@ class Kind:
     """One kind of request."""
 
     name: str
-    target: float | None
+    target: float
     """p95 in ms."""
     make: Callable[["Chance"], Parameters]
 
@@ -147,77 +137,25 @@ def _by_value(chance: Chance) -> str:
     return chance.draw.choice(["value", "-value"])
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What one kind of request took."""
-
-    kind: Kind
-    milliseconds: list[float]
-    exact: int
-    """Answers whose total is exact."""
-    short: int
-    """Answers that were broken off before the page was full."""
-    slowest: Parameters
-
-    def __str__(self) -> str:
-        ordered = sorted(self.milliseconds)
-        p95 = ordered[int(0.95 * (len(ordered) - 1))]
-        verdict = "" if self.kind.target is None else f"  {'ok' if p95 <= self.kind.target else 'MISSED':>6}"
-        share = f"{self.exact / len(ordered):.0%} exact, {self.short} broken off"
-        return (
-            f"{self.kind.name:<20} p50 {statistics.median(ordered):7.1f}  p95 {p95:7.1f}  max {ordered[-1]:7.1f} ms"
-            f"  (≤ {self.kind.target:.0f}){verdict}  totals {share}"
-        )
-
-
-async def measure(client: QueryClient, readings: Readings, *, requests: int = 60, seed: int = 5) -> list[Figures]:
-    """Ask for ``requests`` lists of every kind; prints the figures as they come."""
-    chance = Chance(readings, seed)
-    figures = []
+async def measure_lists(client: QueryClient, readings: Readings, report: Report, *, requests: int) -> None:
+    """Ask for ``requests`` lists of every kind."""
+    report.title("lists of records: the first page and its total, pages deep in the list, values found and sorted by")
+    chance = Chance(readings, seed=5)
     for kind in KINDS:
         for _ in range(WARM_UP):
             await client.get("/records", kind.make(chance))
-        taken: list[tuple[float, Parameters]] = []
-        exact = short = 0
+        taken = []
+        exact = broken_off = 0
         for _ in range(requests):
             parameters = kind.make(chance)
             seconds, body = await client.get("/records", parameters)
-            taken.append((1_000 * seconds, parameters))
+            taken.append(seconds)
             page = json.loads(body)
             exact += page["total_is_exact"]
-            onward = "previous_cursor" if "cursor" in parameters else "next_cursor"
-            short += len(page["items"]) < parameters.get("limit", 50) and page[onward] is not None
-        slowest = max(taken, key=lambda one: one[0])
-        figures.append(Figures(kind, [milliseconds for milliseconds, _ in taken], exact, short, slowest[1]))
-        print(figures[-1], flush=True)
-    return figures
-
-
-async def measure_store(store: Store, *, requests: int = 60, verbose: bool = False) -> None:
-    """Measure the list over ``store``."""
-    async with query_client(store) as client:
-        figures = await measure(client, store.readings, requests=requests)
-    if verbose:
-        for one in figures:
-            print(f"slowest of {one.kind.name}: {max(one.milliseconds):.0f} ms {one.slowest}")
-
-
-def main() -> None:
-    """Parse the arguments, load what is missing, measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=10_000_000)
-    parser.add_argument("--series", type=int, default=200)
-    parser.add_argument("--folder", type=Path, default=ROOT / ".run/bench-analytics")
-    parser.add_argument("--keep", action="store_true", help="leave the loaded store in the folder")
-    parser.add_argument("--reuse", action="store_true", help="use the store that is in the folder, if it is this one")
-    parser.add_argument("--requests", type=int, default=60, help="of every kind")
-    parser.add_argument("--verbose", action="store_true", help="name the slowest requests")
-    arguments = parser.parse_args()
-    readings = Readings(arguments.records, arguments.series)
-    with opened(arguments.folder, readings, keep=arguments.keep, reuse=arguments.reuse) as store:
-        print(f"{store.records:,} records of {readings.series} series")
-        asyncio.run(measure_store(store, requests=arguments.requests, verbose=arguments.verbose))
-
-
-if __name__ == "__main__":
-    main()
+            onward = page["next_cursor"] or page["previous_cursor"]
+            broken_off += len(page["items"]) < parameters.get("limit", DEFAULT_LIMIT) and onward is not None
+        report.times(f"records, {kind.name}", taken, kind.target)
+        if exact < requests or broken_off:
+            report.line(
+                f"records, {kind.name}: totals", f"{exact / requests:.0%} exact, {broken_off} searches broken off"
+            )
