@@ -4,6 +4,7 @@ In the order that all changes of records follow: records, what detectors said of
 series, the rollup buckets that held them.
 """
 
+import json
 import time
 
 import numpy as np
@@ -12,13 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_shared.instants import instant, microseconds
 from telltale_shared.store.audit import Actor
-from telltale_shared.store.records import Integers, datetimes
+from telltale_shared.store.records import LOOKUP_CHUNK, Integers, datetimes
 from telltale_shared.store.rollups import recompute_at
 
-_DELETE = "DELETE FROM records WHERE series_id = %s AND observed_at = %s"
-_DELETE_ANOMALIES = "DELETE FROM anomalies WHERE series_id = %s AND observed_at = %s"
+# The driver sends a DELETE or UPDATE of many rows one by one: a join with all their keys takes half of the time.
+_GONE = """
+JSON_TABLE(:keys, '$[*]' COLUMNS (series_id INT UNSIGNED PATH '$[0]', observed_at DATETIME(6) PATH '$[1]')) AS gone
+STRAIGHT_JOIN {table} AS was ON was.series_id = gone.series_id AND was.observed_at = gone.observed_at
+"""
+_DELETE = text(f"DELETE was FROM {_GONE.format(table='records')}")
+_DELETE_ANOMALIES = text(f"DELETE was FROM {_GONE.format(table='anomalies')}")
 # No record of it had an ETag that could fit a successor, unless somebody has edited it.
-_REVISE = "UPDATE record_edits SET revision = revision + 1 WHERE series_id = %s AND observed_at = %s"
+_REVISE = text(f"UPDATE {_GONE.format(table='record_edits')} SET was.revision = was.revision + 1")  # noqa: S608 - our own text
 _REVISE_ALL = """
 INSERT INTO record_edits (series_id, observed_at, revision, edited_by, edited_at) VALUES (%s, %s, 1, %s, %s)
 ON DUPLICATE KEY UPDATE revision = revision + 1, edited_by = VALUES(edited_by), edited_at = VALUES(edited_at)
@@ -46,11 +52,11 @@ async def remove_records(
     if not len(series_id):
         return
     keys = list(zip(series_id.tolist(), datetimes(observed_at), strict=True))
-    for statement in (_DELETE, _DELETE_ANOMALIES):
-        await connection.exec_driver_sql(statement, keys)
-    if deleted_by is None:
-        await connection.exec_driver_sql(_REVISE, keys)
-    else:
+    for begin in range(0, len(keys), LOOKUP_CHUNK):
+        some = json.dumps([(one, at.isoformat(" ")) for one, at in keys[begin : begin + LOOKUP_CHUNK]])
+        for statement in (_DELETE, _DELETE_ANOMALIES, *([_REVISE] if deleted_by is None else [])):
+            await connection.execute(statement, {"keys": some})
+    if deleted_by is not None:
         by, at = deleted_by.name[:100], instant(time.time_ns() // 1_000)
         await connection.exec_driver_sql(_REVISE_ALL, [(*key, by, at) for key in keys])
     await _find_latest_again(connection, series_id, observed_at)
