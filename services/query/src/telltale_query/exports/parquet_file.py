@@ -67,7 +67,9 @@ class ParquetFile:
     """
 
     def __init__(self, output: BinaryIO) -> None:
-        self._writer = pq.ParquetWriter(output, SCHEMA, compression="zstd")
+        # Dictionaries of times and values would be thrown away again, and take 64 MB until then.
+        words = [field.name for field in SCHEMA if field.type == _WORDS]
+        self._writer = pq.ParquetWriter(output, SCHEMA, compression="zstd", use_dictionary=words)
         self._source, self._category, self._unit, self._verdict = _Words(), _Words(), _Words(), _Words()
         self._others: list[tuple[pa.Array, ...]] = []
         self._rows = 0
