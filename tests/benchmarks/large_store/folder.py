@@ -74,6 +74,8 @@ def opened(folder: Path, readings: Readings, *, keep: bool, reuse: bool) -> Iter
         yield Store(readings, json.loads(note.read_text())["stored"], servers, path)
     finally:
         _stack("servers-down", folder)
+        # Another stack may have its ports by the time of the next run.
+        (folder / "port-offset").unlink()
         if not keep and not fits:
             shutil.rmtree(folder)
 
