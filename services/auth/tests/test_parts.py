@@ -1,5 +1,8 @@
 """The parts that need no server: passwords, names, cursors, settings."""
 
+import os
+import sys
+import threading
 from contextlib import suppress
 
 import pytest
@@ -43,6 +46,15 @@ async def test_every_character_of_a_password_counts(passwords: Passwords, passwo
     assert not await passwords.matches(password, None)
     assert await passwords.hash(password) != hashed, "salted"
     assert len(hashed) == 60
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
+async def test_hashing_gives_way_to_answering(passwords: Passwords) -> None:
+    await passwords.hash("x")
+    (thread, *_) = [one for one in threading.enumerate() if one.name.startswith("bcrypt")]
+    assert thread.native_id is not None
+    assert os.getpriority(os.PRIO_PROCESS, thread.native_id) > os.getpriority(os.PRIO_PROCESS, 0)
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
