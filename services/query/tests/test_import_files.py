@@ -152,6 +152,14 @@ async def test_delimiters_are_found_or_said(api: Api, delimiter: str, said: bool
     assert (await imported(api, content, **options))["rows"]["stored"] == 2
 
 
+async def test_a_file_that_names_too_many_series_is_rejected(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telltale_query.imports.series.SERIES_MAX", 3)
+    content = HEADER + "".join(row(9 - n, n, source=f"s-{n}") for n in range(5))
+    one = await imported(api, content, on_error="skip")
+    assert one["state"] == "rejected"
+    assert "are the columns source and category the right ones?" in (await mistakes(api, one))[0]["reason"]
+
+
 async def test_quotes_hold_line_breaks_delimiters_and_quotes(api: Api) -> None:
     notes = ["two\r\nlines", 'a "quote"', "a, comma", "\n", "three\n\nlines"]
     quoted = [note.replace('"', '""') for note in notes]

@@ -68,6 +68,7 @@ class Checking:
         self._runs = 0
         self._held: list[Block] = []
         self._held_rows = self._held_bytes = 0
+        self._good = 0
         self.read = self.bad = self.repeated = 0
         self.refused = False
         """Whether the file as a whole cannot be taken, whatever is to be done with bad rows."""
@@ -155,6 +156,7 @@ class Checking:
 
     def _hold(self, block: Block) -> None:
         if len(block):
+            self._good += len(block)
             self._held.append(block)
             self._held_rows += len(block)
             self._held_bytes += block.size
@@ -187,6 +189,8 @@ class Checking:
             self._loop.run(self._run.progress(rows_done=done))
             self._loop.run(self._run.checkpoint())
         self.repeated = once.repeated
+        if done + once.repeated + once.conflicting != self._good:
+            raise RuntimeError(f"{self._good} rows were good, {done} are left after sorting")
         series = spans.described(self._series)
         for begin in range(0, len(series), LOOKED_UP_AT_ONCE):
             some = series[begin : begin + LOOKED_UP_AT_ONCE]

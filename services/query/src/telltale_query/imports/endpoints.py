@@ -190,7 +190,7 @@ async def _mistakes_as_csv(engine: AsyncEngine, import_id: int) -> AsyncIterator
             some = await read_mistakes(connection, import_id, after=after, limit=MISTAKES_AT_ONCE)
         if not some:
             return
-        yield _csv_text([(one.line, one.column, guard(one.value or ""), one.reason) for _, one in some])
+        yield _csv_text([(one.line, guard(one.column or ""), guard(one.value or ""), one.reason) for _, one in some])
         after = some[-1][0]
 
 

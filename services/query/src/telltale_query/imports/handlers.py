@@ -89,7 +89,7 @@ class ImportJobs:
             raise JobFailed("The file did not arrive whole: send it again.")
         await run.checkpoint()
         # Whoever was here before may have left half of it.
-        await staging.forget_staging(run.engine, record.id, *staging.TABLES)
+        await staging.forget_staging(run.engine, record.id, *staging.TABLES, hold=run.hold)
         async with run.engine.connect() as connection:
             rows_from = await hold_horizon(connection)
         bounds = bounds_at(now_us(), self._retention, rows_from)

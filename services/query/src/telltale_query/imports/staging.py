@@ -1,6 +1,6 @@
 """What is kept of a file between checking and applying: sorted chunks, series, errors."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,8 @@ from telltale_query.imports.repository import numbered
 from telltale_query.imports.schemas import Mistake
 from telltale_shared.database import in_transaction
 from telltale_shared.store.schema import import_chunks, import_errors, import_series
+
+Hold = Callable[[AsyncConnection], Awaitable[None]]
 
 FINAL = 0
 """The run that holds the merged rows; what is sorted on the way there has higher numbers."""
@@ -177,13 +179,22 @@ async def forget_run(connection: AsyncConnection, import_id: int, run: int) -> N
     )
 
 
-async def forget_staging(engine: AsyncEngine, import_id: int, *tables: str) -> None:
-    """Delete what is kept of a file in ``tables``, in small steps."""
+async def forget_staging(engine: AsyncEngine, import_id: int, *tables: str, hold: Hold | None = None) -> None:
+    """Delete what is kept of a file in ``tables``, in small steps.
+
+    Args:
+        engine: of the database.
+        import_id: whose.
+        tables: of ``TABLES``.
+        hold: called in the transaction of each step: raises where somebody else works on the import by now.
+    """
     for table in tables:
         limit = FORGOTTEN_AT_ONCE if table == "import_chunks" else 5_000
         values = {"import_id": import_id, "limit": limit}
 
         async def step(connection: AsyncConnection, table: str = table, values: dict[str, int] = values) -> int:
+            if hold is not None:
+                await hold(connection)
             return int((await connection.execute(_FORGET[table], values)).rowcount)
 
         while await in_transaction(engine, step) == limit:

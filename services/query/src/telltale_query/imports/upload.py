@@ -60,7 +60,8 @@ class Upload:
             if not await self._more():
                 message = f"must be a file, sent as multipart/form-data under the name {FIELD!r}"
                 raise InvalidRequest(f"{FIELD} {message}", errors=[FieldError(field=FIELD, message=message)])
-        self.file_name = self._parts.file_name.replace("\\", "/").rsplit("/", 1)[-1].strip() or "unnamed.csv"
+        name = "".join(character for character in self._parts.file_name if character.isprintable())
+        self.file_name = name.replace("\\", "/").rsplit("/", 1)[-1].strip() or "unnamed.csv"
         self.fields = self._parts.fields
 
     async def content(self) -> AsyncIterator[bytes]:
