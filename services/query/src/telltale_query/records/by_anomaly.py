@@ -45,7 +45,7 @@ async def read_anomalous_by_time(
     wanted = limit
     while True:
         keys, complete = await _keys(connection, selection, sort, place, wanted)
-        found.extend(await _records(connection, selection, keys, sort))
+        found.extend(await read_anomalous(connection, selection, keys, sort))
         if len(found) >= limit or complete:
             return Part(found[:limit])
         budget.spend(len(keys))
@@ -53,6 +53,23 @@ async def read_anomalous_by_time(
         if budget.spent:
             return Part(found, Position(sort, place[1], place[0], 0.0))
         wanted = min(4 * wanted, KEYS_AT_ONCE)
+
+
+async def few_anomalous(
+    connection: AsyncConnection, selection: Selection, sort: RecordSort
+) -> dict[int, list[datetime]] | None:
+    """By series all anomalous instants in the order of ``sort``, or None where these are many."""
+    statement = select(anomalies.c.series_id, anomalies.c.observed_at)
+    statement = statement.where(
+        NOT_DISMISSED, *selection.of_series(anomalies), *selection.range.holds(anomalies.c.observed_at)
+    )
+    rows = (await connection.execute(statement.limit(KEYS_AT_ONCE + 1))).all()
+    if len(rows) > KEYS_AT_ONCE:
+        return None
+    found: dict[int, list[datetime]] = {}
+    for series_id, at in sorted({(row.series_id, row.observed_at) for row in rows}, reverse=sort.descending):
+        found.setdefault(series_id, []).append(at)
+    return found
 
 
 async def anomalous_instants(connection: AsyncConnection, selection: Selection) -> AsyncIterator[list[datetime]]:
@@ -103,9 +120,10 @@ def _keys_of(selection: Selection, series_id: int, sort: RecordSort, place: Key 
     return select(statement.order_by(directed(anomalies.c.observed_at, sort)).limit(limit).subquery())
 
 
-async def _records(
+async def read_anomalous(
     connection: AsyncConnection, selection: Selection, keys: Iterable[Key], sort: RecordSort
 ) -> list[Row[*tuple[Any, ...]]]:
+    """The records of ``selection`` at ``keys``, in the order of time."""
     wanted = json.dumps([(at.isoformat(" "), series_id) for at, series_id in keys])
     rows = [row for row in await connection.execute(_RECORDS, {"wanted": wanted}) if selection.admits(row)]
     return sorted(rows, key=lambda row: (row.observed_at, row.series_id), reverse=sort.descending)

@@ -1,13 +1,14 @@
 """Pages of one series after the other; of one series, in the order of time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import Row, Select, case, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from telltale_query.records.by_anomaly import read_anomalous_by_time
+from telltale_query.records.by_anomaly import few_anomalous, read_anomalous, read_anomalous_by_time
 from telltale_query.records.by_time import along_key, walked
 from telltale_query.records.parts import Budget, Part, Position, Rows, directed
 from telltale_query.records.schemas import RecordSort
@@ -36,6 +37,10 @@ async def read_by_series(
     ordered = sorted(selection.series, key=names, reverse=sort.descending)
     rank = {one.id: n for n, one in enumerate(ordered)}
     ahead = ordered if after is None else ordered[rank.get(after.series_id, 0) :]
+    if selection.anomalous:
+        few = await few_anomalous(connection, selection, sort)
+        if few is not None:
+            return Part(await _of_few(connection, selection, ahead, few, sort, after, limit))
     holding = await _series_that_may_match(connection, selection)
     ahead = [one for one in ahead if one.id in holding]
     if not selection.sifts and not selection.anomalous:
@@ -56,9 +61,37 @@ async def read_by_series(
     return Part(found)
 
 
+async def _of_few(
+    connection: AsyncConnection,
+    selection: Selection,
+    ahead: Sequence[Series],
+    few: Mapping[int, Sequence[datetime]],
+    sort: RecordSort,
+    after: Position | None,
+    limit: int,
+) -> Rows:
+    """The next anomalous records, where all anomalous instants are known."""
+    keys = [(at, one.id) for one in ahead for at in few.get(one.id, ())]
+    if after is not None:
+        behind = [key for key in keys if key[1] == after.series_id and not _follows(key[0], after.observed_at, sort)]
+        keys = keys[len(behind) :]
+    place = {one.id: n for n, one in enumerate(ahead)}
+    found: list[Row[*tuple[Any, ...]]] = []
+    while keys and len(found) < limit:
+        chunk, keys = keys[:limit], keys[limit:]
+        rows = await read_anomalous(connection, selection, chunk, sort)
+        found.extend(sorted(rows, key=lambda row: place[row.series_id]))
+    return found[:limit]
+
+
+def _follows(at: datetime, other: datetime, sort: RecordSort) -> bool:
+    return at < other if sort.descending else at > other
+
+
 async def _series_that_may_match(connection: AsyncConnection, selection: Selection) -> set[int]:
     if selection.anomalous:
-        return set((await connection.execute(select(anomalies.c.series_id).distinct())).scalars())
+        unusual = select(anomalies.c.series_id).distinct()
+        return set((await connection.execute(unusual)).scalars())
     rollup = ROLLUPS[DAY]
     statement = (
         select(rollup.c.series_id)

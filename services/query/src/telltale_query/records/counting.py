@@ -17,7 +17,7 @@ from telltale_query.unprepared import execute_unprepared
 from telltale_shared.store.rollups import DAY, HOUR, MINUTE, Tier
 from telltale_shared.store.schema import anomalies, records
 
-LOOKED_AT = 40_000
+LOOKED_AT = 25_000
 """Rows of rollups and records that a count looks at, at most."""
 ANOMALIES_COUNTED = 2_000
 """Anomalous records that are counted one by one at most."""

@@ -39,7 +39,7 @@ class Walk:
 
     Args:
         connection: to read with.
-        selection: what is looked for; no one to read in, but one that says which series, range and values.
+        selection: what is looked for: which series, range and values.
         descending: whether it goes back in time.
         budget: what it may look at. It ends with :class:`BudgetSpent`, but never where it began.
     """
