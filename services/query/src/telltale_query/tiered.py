@@ -16,7 +16,21 @@ Slot = Callable[[ColumnElement[Any]], ColumnElement[Any]]
 
 def numbers(selection: Selection, cut: Cut) -> CompoundSelect[Any]:
     """``series_id, n, total, squares, low, high`` by series, from each source of ``cut`` by itself."""
-    return union_all(*(_numbers(selection, tier, ranges, squares=True) for tier, ranges in cut.items()))
+    return union_all(
+        *(
+            _numbers(selection, tier, some, squares=True)
+            for tier, ranges in cut.items()
+            for some in at_once(tier, ranges)
+        )
+    )
+
+
+def at_once(tier: Tier | None, ranges: list[Range]) -> list[list[Range]]:
+    """``ranges``, as one statement should read them.
+
+    Records are partitioned by day: named together, every series would be looked up in the partitions of all ranges.
+    """
+    return [[one] for one in ranges] if tier is None else [ranges]
 
 
 def numbers_in_slot(selection: Selection, tier: Tier | None, wanted: Range, slot: int) -> Select[Any]:

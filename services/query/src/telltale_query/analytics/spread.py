@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.cutting import Cut, cut
 from telltale_query.selection import Range, Selection
-from telltale_query.tiered import within
+from telltale_query.tiered import at_once, within
 from telltale_shared.store.records import Floats
 from telltale_shared.store.schema import records, sketches_day, sketches_hour, sketches_minute
 from telltale_shared.store.sketches import Sketch
@@ -45,14 +45,15 @@ async def _values(
 ) -> dict[Any, Floats]:
     if not ranges or not selection.series:
         return {}
-    statement = (
+    statements = [
         select(records.c.series_id, records.c.value)
         .prefix_with("STRAIGHT_JOIN")
         .select_from(selection.source())
-        .where(*selection.along_key(), within(ranges, records.c.observed_at), *selection.of_values())
-    )
+        .where(*selection.along_key(), within(some, records.c.observed_at), *selection.of_values())
+        for some in at_once(None, ranges)
+    ]
     found: dict[Any, list[float]] = {}
-    for series_id, value in await connection.execute(statement):
+    for series_id, value in await connection.execute(union_all(*statements)):
         if series_id in groups:
             found.setdefault(groups[series_id], []).append(value)
     return {group: np.array(values, np.float64) for group, values in found.items()}
