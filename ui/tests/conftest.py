@@ -5,16 +5,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from telltale_ui.api_client import ApiClient
 
 HERE = Path(__file__).parent
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
 def _free_port() -> int:
@@ -46,6 +50,10 @@ class Server:
             else:
                 return
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(10)
@@ -72,8 +80,8 @@ def services() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def ui(stand_in: str, services: Server) -> Iterator[str]:
-    """The UI with demo accounts, signing in at ``stand_in`` and showing ``services``: its address."""
+def ui_server(stand_in: str, services: Server) -> Iterator[Server]:
+    """The UI with demo accounts, signing in at ``stand_in`` and showing ``services``."""
     port = _free_port()
     environment = {
         "UI_PORT": str(port),
@@ -85,8 +93,20 @@ def ui(stand_in: str, services: Server) -> Iterator[str]:
         "ENVIRONMENT": "development",
     }
     server = Server(["-m", "telltale_ui"], port, environment)
-    yield server.url
+    yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def ui(ui_server: Server) -> str:
+    """The address of the UI."""
+    return ui_server.url
+
+
+@pytest.fixture
+def ui_process(ui_server: Server) -> psutil.Process:
+    """The UI as a process, whose memory can be looked at."""
+    return psutil.Process(ui_server.pid)
 
 
 @pytest.fixture
@@ -94,3 +114,33 @@ def client(stand_in: str) -> Iterator[ApiClient]:
     """A client of the stand-in services."""
     with closing(ApiClient(auth_url=stand_in, query_url=stand_in, generator_url=stand_in)) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def open_as(page: Page, ui: str) -> Callable[..., Page]:
+    def open_page(account: str, path: str = "/") -> Page:
+        page.goto(ui + path)
+        page.get_by_role("button", name=account, exact=True).click()
+        expect(page.get_by_role("heading", name="Sign in to Telltale")).to_be_hidden(timeout=20_000)
+        return page
+
+    return open_page

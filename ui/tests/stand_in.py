@@ -7,12 +7,14 @@ import asyncio
 import math
 import secrets
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
+import stand_in_analytics as statistics
 import stand_in_replies as replies
 import uvicorn
+from stand_in_files import Files
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -227,7 +229,9 @@ class StandIn:
             for which in chosen
         ][:limit]
         items = [one for one in items if one["id"] not in self.deleted]
-        return listing(items, 1_234_567 if chosen else 0, str(offset + limit) if chosen else None)
+        # A short list, for those who need one.
+        total = 1_234 if request.query_params.get("min_value") == "1234.0" else 1_234_567
+        return listing(items, total if chosen else 0, str(offset + limit) if chosen else None)
 
     async def export(self, request: Request) -> Response:
         user, asked = self._user(request), request.query_params
@@ -272,41 +276,13 @@ class StandIn:
             revision = self.revisions[record_id] = revision + 1
         return JSONResponse(self._record(int(which), int(at)), headers={"etag": f'"{revision}"'})
 
-    async def summary(self, request: Request) -> Response:
-        units = {replies.SERIES[n][2] for n in self._chosen(request)}
-        return JSONResponse(
-            {
-                "count": 28_800,
-                "mean": 52.31,
-                "min": 1.9,
-                "max": 1602.2,
-                "p50": 46.1,
-                "p95": 88.4,
-                "anomalies": len(self.anomalies),
-                "percentiles_relative_error": 0,
-                "by_unit": [{"unit": unit, "count": 1} for unit in units],
-                "previous": {"count": 28_750, "mean": 51.9, "p50": 46.0, "p95": 90.2, "anomalies": 1},
-            }
-        )
+    def statistics(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        """One of the made-up statistics as an endpoint."""
 
-    async def categories(self, request: Request) -> Response:
-        return JSONResponse(replies.categories())
+        async def answer(request: Request) -> Response:
+            return JSONResponse(getattr(statistics, name)(request.query_params))
 
-    async def timeseries(self, request: Request) -> Response:
-        until = replies.now_us()
-        step = 30_000_000
-        series = []
-        for which in self._chosen(request):
-            source, category, unit, _ = replies.SERIES[which]
-            points = []
-            for n in range(120):
-                at = until - (120 - n) * step
-                value = replies.value_at(which, at)
-                points.append(
-                    {"at": replies.iso(at), "count": 30, "mean": value, "min": value * 0.98, "max": value * 1.02}
-                )
-            series.append({"source": source, "category": category, "unit": unit, "points": points})
-        return JSONResponse({"bucket": "30s", "bucket_seconds": 30, "series": series, "series_total": len(series)})
+        return answer
 
     async def list_anomalies(self, request: Request) -> Response:
         return listing(list(reversed(self.anomalies)))
@@ -428,6 +404,7 @@ class Sender:
 def create_app() -> Starlette:
     """The stand-in as an ASGI application."""
     it = StandIn()
+    files = Files(problem, listing)
 
     async def alive(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -457,10 +434,12 @@ def create_app() -> Starlette:
             Route(f"{api}/records", it.records, methods=["GET"]),
             Route(f"{api}/records", it.create_record, methods=["POST"]),
             Route(f"{api}/records/export", it.export),
+            *files.routes(api),
             Route(f"{api}/records/{{id}}", it.record, methods=["GET", "PATCH", "DELETE"]),
-            Route(f"{api}/analytics/summary", it.summary),
-            Route(f"{api}/analytics/categories", it.categories),
-            Route(f"{api}/analytics/timeseries", it.timeseries),
+            *(
+                Route(f"{api}/analytics/{name}", it.statistics(name))
+                for name in ("summary", "categories", "sources", "timeseries", "top", "distribution")
+            ),
             Route(f"{api}/anomalies", it.list_anomalies),
             Route(f"{api}/anomalies/{{id}}", it.judge, methods=["PATCH"]),
             Route(f"{api}/ledger", it.ledger),

@@ -28,6 +28,10 @@ def iso(us: int) -> str:
     return datetime.fromtimestamp(us / 1e6, UTC).isoformat().replace("+00:00", "Z")
 
 
+def us(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1e6)
+
+
 def value_at(which: int, us: int) -> float:
     base = SERIES[which][3]
     seconds = us / 1e6
@@ -134,25 +138,6 @@ def audit() -> list[dict[str, Any]]:
             "detail": {"from": "VIEWER", "to": "USER"},
         }
     ]
-
-
-def categories() -> dict[str, Any]:
-    return {
-        "items": [
-            {
-                "category": c,
-                "unit": u,
-                "count": 7_200 + n,
-                "mean": b,
-                "min": b * 0.9,
-                "max": b * 1.1,
-                "p50": b,
-                "p95": b * 1.06,
-                "anomalies": n,
-            }
-            for n, (_, c, u, b) in enumerate(SERIES[:6])
-        ]
-    }
 
 
 def choose(sources: list[str], categories: list[str]) -> list[int]:

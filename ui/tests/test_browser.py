@@ -1,47 +1,12 @@
 """The journeys of a person in a real browser."""
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from telltale_ui.api_client import ApiClient
-
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    context.close()
-    assert errors == []
-
-
-@pytest.fixture
-def open_as(page: Page, ui: str) -> Callable[..., Page]:
-    def open_page(account: str, path: str = "/") -> Page:
-        page.goto(ui + path)
-        page.get_by_role("button", name=account, exact=True).click()
-        expect(page.get_by_role("heading", name="Sign in to Telltale")).to_be_hidden(timeout=20_000)
-        return page
-
-    return open_page
 
 
 def figure(page: Page, name: str) -> str:
@@ -133,16 +98,6 @@ def test_a_lost_connection_comes_back_without_losing_the_screen(open_as: Callabl
     assert int(figure(page, "sockets")) >= 2
 
 
-def test_the_records_on_screen_are_downloaded_as_a_file(open_as: Callable[..., Page]) -> None:
-    page = open_as("Viewer", "/records?source=press-3")
-    page.get_by_role("button", name="Export").click()
-    expect(page.get_by_text("match the filters on screen")).to_be_visible()
-    with page.context.expect_event("download") as started:
-        page.get_by_role("link", name="CSV").click()
-    assert started.value.suggested_filename == "records.csv"
-    assert "source=press-3" in Path(started.value.path()).read_text()
-
-
 def test_a_page_whose_service_was_away_comes_back_by_itself(
     open_as: Callable[..., Page], services: Any, ui: str
 ) -> None:
@@ -171,13 +126,3 @@ def test_a_changed_role_reaches_the_screens_of_the_person_by_itself(page: Page, 
     api.change_user(promoted["id"], {"role": "USER"})
     expect(page.get_by_role("button", name="Inject an anomaly")).to_be_visible(timeout=15_000)
     assert figure(page, "sockets") == "1", "following the account must not open sockets"
-
-
-def test_a_record_made_by_hand_is_observed_now(open_as: Callable[..., Page]) -> None:
-    page = open_as("User", "/records")
-    page.get_by_role("button", name="New record").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Value").fill("2.5")
-    dialog.get_by_label("Note").fill("by hand")
-    dialog.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("The record is stored.")).to_be_visible(timeout=15_000)

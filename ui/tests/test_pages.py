@@ -28,7 +28,7 @@ def _run(page: str) -> AppTest:
     return AppTest.from_file(str(PAGES / f"{page}.py"), default_timeout=20).run()
 
 
-@pytest.mark.parametrize("page", ["records", "analytics", "account", "users", "system", "logs"])
+@pytest.mark.parametrize("page", ["records", "analytics", "imports", "account", "users", "system", "logs"])
 def test_a_page_shows_its_title_and_no_error(page: str, sign_in: Callable[[str], None]) -> None:
     sign_in("admin")
     shown = _run(page)
@@ -47,9 +47,9 @@ def test_a_viewer_is_offered_no_changes(sign_in: Callable[[str], None]) -> None:
 def test_the_next_page_of_records_is_asked_from_the_server(sign_in: Callable[[str], None]) -> None:
     sign_in("viewer")
     shown = _run("records")
-    first = shown.dataframe[0].value.iloc[0]["Observed at"]
+    first = shown.dataframe[0].value.iloc[0]["Observed at ↓"]
     shown.button(key="records_next").click().run()
-    assert shown.dataframe[0].value.iloc[0]["Observed at"] < first
+    assert shown.dataframe[0].value.iloc[0]["Observed at ↓"] < first
     assert shown.query_params["records_after"] == "50"
     shown.button(key="records_previous").click().run()
     assert "records_after" not in shown.query_params

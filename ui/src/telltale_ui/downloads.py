@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from starlette.concurrency import run_in_threadpool
@@ -28,8 +29,13 @@ def _page_of(error: ApiError) -> Response:
     return PlainTextResponse(text, error.status or 503, headers={"cache-control": "no-store"})
 
 
+def _name(request: Request, parameter: str) -> str:
+    """A path parameter, safe to stand in another path."""
+    return quote(request.path_params[parameter], safe="")
+
+
 class Downloads:
-    """The route that a link to a file leads to, for the user of the cookie.
+    """The routes that links to files lead to, for the user of the cookie.
 
     Other sites cannot use it: their requests come without the cookie, which is ``SameSite=Strict``.
     """
@@ -37,10 +43,25 @@ class Downloads:
     def __init__(self, api: ApiClient) -> None:
         self._api = api
 
-    async def export(self, request: Request) -> Response:
+    async def records(self, request: Request) -> Response:
         """Records as a file; the query parameters are those of query's ``GET /records/export``."""
+        return await self._answer(request, f"records/export?{request.url.query}")
+
+    async def export(self, request: Request) -> Response:
+        """The file of an export that is done."""
+        return await self._answer(request, f"exports/{_name(request, 'export_id')}/file")
+
+    async def import_template(self, request: Request) -> Response:
+        """A CSV file with the columns that an import knows."""
+        return await self._answer(request, "imports/template")
+
+    async def import_errors(self, request: Request) -> Response:
+        """What was wrong in an imported file, as CSV."""
+        return await self._answer(request, f"imports/{_name(request, 'import_id')}/errors?format=csv")
+
+    async def _answer(self, request: Request, path: str) -> Response:
         try:
-            return await self._pass_on(request, f"{self._api.query_url}/api/v1/records/export?{request.url.query}")
+            return await self._pass_on(request, f"{self._api.query_url}/api/v1/{path}")
         except ApiError as error:
             return _page_of(error)
 

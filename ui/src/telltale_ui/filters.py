@@ -1,49 +1,68 @@
 """The filter bar that Records and Analytics share; what is chosen lives in the address."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
 from telltale_ui import times
+from telltale_ui.ranges import CUSTOM, TimeRange, range_picker
 
-SPANS = {
-    "15 min": timedelta(minutes=15),
-    "1 h": timedelta(hours=1),
-    "6 h": timedelta(hours=6),
-    "24 h": timedelta(hours=24),
-    "7 d": timedelta(days=7),
-    "30 d": timedelta(days=30),
-}
-CUSTOM = "Custom"
+_MORE = ("min_value", "max_value", "anomalous", "import")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which readings a page shows: series and a half-open time range."""
+    """Which readings a page shows."""
 
     sources: list[str]
     categories: list[str]
-    start: datetime
-    end: datetime
-    span: str
+    range: TimeRange
+    min_value: float | None = None
+    max_value: float | None = None
+    anomalous: bool = False
+    import_id: int | None = None
 
     def params(self) -> dict[str, Any]:
-        """As the query parameters that records and analytics share."""
+        """As the query parameters that records, export and analytics share."""
         return {
             "source": self.sources,
             "category": self.categories,
-            "from": times.rfc3339(self.start),
-            "to": times.rfc3339(self.end),
+            **self.range.params(),
+            "min_value": self.min_value,
+            "max_value": self.max_value,
+            "anomalous": True if self.anomalous else None,
+            "import_id": self.import_id,
         }
+
+    def body(self) -> dict[str, Any]:
+        """The same as JSON, without what is not chosen."""
+        return {name: value for name, value in self.params().items() if value not in (None, [])}
 
     @property
     def signature(self) -> str:
         """The same for the same choice, however much time passes."""
-        bounds = (self.start, self.end) if self.span == CUSTOM else ()
-        return repr((self.sources, self.categories, self.span, bounds))
+        bounds = (self.range.start, self.range.end) if self.range.span == CUSTOM else ()
+        return repr({**self.params(), "from": self.range.span, "to": bounds})
+
+    def described(self) -> list[str]:
+        """The choice in words, a line each, for a person who is about to act on it."""
+        lines = [
+            f"Sources: {', '.join(self.sources) or 'all'}",
+            f"Categories: {', '.join(self.categories) or 'all'}",
+        ]
+        start, end = self.range.start, self.range.end
+        zone = times.viewer_zone().key
+        lines.append(f"Time: {times.clock(start)} to {times.clock(end)} ({zone})" if start and end else "Time: all")
+        if self.min_value is not None or self.max_value is not None:
+            low, high = ("any" if bound is None else f"{bound:g}" for bound in (self.min_value, self.max_value))
+            lines.append(f"Values: {low} to {high}")
+        if self.anomalous:
+            lines.append("Only anomalies")
+        if self.import_id:
+            lines.append(f"Only import {self.import_id}")
+        return lines
 
 
 def series_filters(series: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
@@ -57,27 +76,51 @@ def series_filters(series: Sequence[dict[str, Any]]) -> tuple[list[str], list[st
     )
 
 
-def _custom_range(now: datetime) -> tuple[datetime, datetime]:
-    zone = times.viewer_zone()
-    local = now.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
-    with st.container(horizontal=True):
-        start = st.datetime_input(
-            f"From ({zone.key})", local - timedelta(hours=1), key="from", step=60, bind="query-params"
+def import_label(one: Mapping[str, Any]) -> str:
+    """How an import is called in lists to choose from."""
+    return f"{one['id']} · {one['file_name']}"
+
+
+def _more_filters(imports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Value, anomalies, import: what is needed less often."""
+    used = sum(bool(st.query_params.get(name)) for name in _MORE)
+    label = f"More filters ({used})" if used else "More filters"
+    with st.popover(label, icon=":material/filter_list:", key="more_filters"):
+        low = st.number_input(
+            "Lowest value", value=None, key="min_value", bind="query-params", placeholder="any", format="%g"
         )
-        end = st.datetime_input(f"To ({zone.key})", local, key="to", step=60, bind="query-params")
-    if start is None or end is None or start >= end:
-        st.warning("The range ends before it starts. The last hour is shown.", icon=":material/schedule:")
-        return now - timedelta(hours=1), now
-    return start.replace(tzinfo=zone), end.replace(tzinfo=zone)
+        high = st.number_input(
+            "Highest value", value=None, key="max_value", bind="query-params", placeholder="any", format="%g"
+        )
+        anomalous = st.toggle("Anomalies only", key="anomalous", bind="query-params")
+        labels = {str(one["id"]): import_label(one) for one in imports}
+        asked = st.query_params.get("import")
+        ids = [*labels, *([asked] if asked and asked.isdecimal() and asked not in labels else [])]
+        import_id = st.selectbox(
+            "Import",
+            ids,
+            index=None,
+            key="import",
+            bind="query-params",
+            placeholder="any",
+            format_func=lambda one: labels.get(one, one),
+        )
+        st.button("Clear these filters", icon=":material/filter_list_off:", key="clear_more", on_click=_clear_more)
+    return {
+        "min_value": low,
+        "max_value": high,
+        "anomalous": anomalous,
+        "import_id": int(import_id) if import_id else None,
+    }
 
 
-def filter_bar(series: Sequence[dict[str, Any]], *, default_span: str) -> Selection:
-    """The bar: source, category and range presets, or a range of the reader's own."""
-    now = datetime.now(UTC)
+def _clear_more() -> None:
+    st.session_state.update({"min_value": None, "max_value": None, "anomalous": False, "import": None})
+
+
+def filter_bar(series: Sequence[dict[str, Any]], imports: Sequence[dict[str, Any]]) -> Selection:
+    """The bar: source, category, the range of time, and what is needed less often."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         sources, categories = series_filters(series)
-        span = st.segmented_control(
-            "Range", [*SPANS, CUSTOM], default=default_span, required=True, key="span", bind="query-params", wrap=True
-        )
-    start, end = _custom_range(now) if span == CUSTOM else (now - SPANS[span], now)
-    return Selection(sources, categories, start, end, span)
+        more = _more_filters(imports)
+    return Selection(sources, categories, range_picker(), **more)

@@ -1,11 +1,31 @@
 """Pages of a list that the server cuts: the place in the list lives in the address."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from telltale_ui import times
 from telltale_ui.api_client import Page
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 record``, ``2 records``, ``1 entry``."""
+    if count == 1:
+        noun = f"{noun[:-3]}y" if noun.endswith("ies") else noun.removesuffix("s")
+    return f"{count:,} {noun}"
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in the list we are."""
+
+    signature: str
+    cursor: str | None = None
+    """What to ask the server for; ``None`` is the first page."""
+    number: int | None = 1
+    """Counted from 1; ``None`` where nobody knows: after F5, or when the list grew at its beginning."""
+    before: tuple[str | None, ...] = ()
+    """The cursors that led here, for lists that know no way back."""
 
 
 @dataclass(frozen=True)
@@ -22,53 +42,77 @@ class Pager:
 
     @property
     def _state_key(self) -> str:
-        return f"{self.name}_pages"
+        return f"{self.name}_place"
 
-    def _cursors(self) -> list[str]:
-        """The cursors that led here; after F5 only the last one is known, which is in the address."""
-        held = st.session_state.get(self._state_key)
+    def _place(self) -> _Place:
+        held: _Place | None = st.session_state.get(self._state_key)
         if held is None:
             here = st.query_params.get(self._cursor_key)
-            held = (self.signature, [here] if here else [])
-        if held[0] != self.signature:
-            held = (self.signature, [])
-            st.query_params.pop(self._cursor_key, None)
-        st.session_state[self._state_key] = held
-        cursors: list[str] = held[1]
-        return cursors
+            held = _Place(self.signature, here, None if here else 1)
+        if held.signature != self.signature:
+            held = _Place(self.signature)
+        self._go(held)
+        return held
 
     @property
     def cursor(self) -> str | None:
         """What to ask the server for; ``None`` is the first page."""
-        cursors = self._cursors()
-        return cursors[-1] if cursors else None
+        return self._place().cursor
 
-    def _go(self, cursors: list[str]) -> None:
-        st.session_state[self._state_key] = (self.signature, cursors)
-        if cursors:
-            st.query_params[self._cursor_key] = cursors[-1]
-        else:
+    def _go(self, place: _Place) -> None:
+        st.session_state[self._state_key] = place
+        if place.cursor is None:
             st.query_params.pop(self._cursor_key, None)
+        elif st.query_params.get(self._cursor_key) != place.cursor:
+            st.query_params[self._cursor_key] = place.cursor
 
-    def show(self, page: Page, noun: str) -> None:
-        """The total, and the buttons to move through the list."""
-        cursors = self._cursors()
+    def _back(self, place: _Place, page: Page) -> _Place | None:
+        """The page before: by the server's own cursor, which also finds what was added meanwhile."""
+        number = place.number - 1 if place.number and place.number > 1 else None
+        if page.previous_cursor:
+            return _Place(self.signature, page.previous_cursor, number, place.before[:-1])
+        if place.before:
+            return _Place(self.signature, place.before[-1], number, place.before[:-1])
+        return _Place(self.signature) if place.cursor else None
+
+    def show(self, page: Page, noun: str, *, timed: bool = True) -> None:
+        """The total, and the buttons to move through the list.
+
+        Args:
+            page: the page on screen.
+            noun: what the items are called, in the plural.
+            timed: whether the items carry times, whose zone is then named.
+        """
+        place = self._place()
+        following = replace(
+            place,
+            cursor=page.next_cursor,
+            number=place.number + 1 if place.number else None,
+            before=(*place.before, place.cursor),
+        )
+        back = self._back(place, page)
         with st.container(horizontal=True, vertical_alignment="center"):
             total = len(page.items) if page.total is None else page.total
-            about = "" if page.total_is_exact else "about "
+            alone = back is None and page.next_cursor is None
+            parts = [("" if page.total_is_exact else "at least ") + counted(total, noun)]
+            if place.number and not alone:
+                parts.append(f"page {place.number:,}")
+            if timed:
+                parts.append(f"times in {times.viewer_zone().key}")
             with st.container(width="stretch"):
-                zone = times.viewer_zone().key
-                st.caption(f"{about}{total:,} {noun} · page {len(cursors) + 1} · times in {zone}")
-            if not cursors and page.next_cursor is None:
+                st.caption(" · ".join(parts))
+            if alone:
                 return
-            if st.button("First", icon=":material/first_page:", key=f"{self.name}_first", disabled=not cursors):
-                self._go([])
-                st.rerun()
-            if st.button("Previous", icon=":material/chevron_left:", key=f"{self.name}_previous", disabled=not cursors):
-                self._go(cursors[:-1])
-                st.rerun()
-            if st.button(
-                "Next", icon=":material/chevron_right:", key=f"{self.name}_next", disabled=page.next_cursor is None
+            for label, icon, key, target in (
+                ("First", "first_page", "first", _Place(self.signature) if place.cursor else None),
+                ("Previous", "chevron_left", "previous", back),
+                ("Next", "chevron_right", "next", following if page.next_cursor else None),
             ):
-                self._go([*cursors, str(page.next_cursor)])
-                st.rerun()
+                st.button(
+                    label,
+                    icon=f":material/{icon}:",
+                    key=f"{self.name}_{key}",
+                    disabled=target is None,
+                    on_click=self._go,
+                    args=(target,),
+                )

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from telltale_ui.api_client import ApiClient, ApiError
 from telltale_ui.downloads import Downloads
 from telltale_ui.sessions import SESSION_COOKIE, Tickets
+from telltale_ui.uploads import Uploads
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -107,11 +108,16 @@ def _own_pages_only(endpoint: Endpoint) -> Endpoint:
 def create_routes(api: ApiClient, tickets: Tickets) -> list[Route]:
     """The routes, calling auth through ``api`` and redeeming the page scripts' ``tickets``."""
     sessions = SessionRoutes(api, tickets)
+    downloads = Downloads(api)
     return [
         Route("/session/start", _own_pages_only(sessions.start), methods=["POST"]),
         Route("/session/end", _own_pages_only(sessions.end), methods=["POST"]),
         Route("/stream-token", _own_pages_only(sessions.stream_token), methods=["POST"]),
-        Route("/export", Downloads(api).export),
+        Route("/files/records", downloads.records),
+        Route("/files/exports/{export_id}", downloads.export),
+        Route("/files/imports/template", downloads.import_template),
+        Route("/files/imports/{import_id}/errors", downloads.import_errors),
+        Route("/files/imports", _own_pages_only(Uploads(api).import_records), methods=["POST"]),
         Route("/health/live", _live),
         Route("/health/ready", sessions.ready),
         Route("/metrics", _metrics),

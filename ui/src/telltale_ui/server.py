@@ -17,6 +17,7 @@ from telltale_ui.sessions import TICKETS
 from telltale_ui.settings import UiSettings
 
 SCRIPT = Path(__file__).parent / "app.py"
+_EARLY = ("charts", "imports.picker", "inject", "judge", "live_chart", "records.dialogs", "session_bridge", "sign_in")
 
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -48,7 +49,7 @@ def create_app(settings: UiSettings) -> st.App:
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
         # The first visitor should not wait for imports; components can be registered only once the runtime is up.
-        for module in ("inject", "judge", "live_chart", "record_dialogs", "session_bridge", "sign_in"):
+        for module in _EARLY:
             importlib.import_module(f"telltale_ui.{module}")
         with closing(api):
             yield

@@ -39,6 +39,12 @@ def clock(instant: datetime) -> str:
     return instant.astimezone(viewer_zone()).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def span_text(start: datetime, end: datetime) -> str:
+    """A range as people write it: the day once where it does not change."""
+    first, last = clock(start), clock(end)
+    return f"{first} – {last[11:] if first[:10] == last[:10] else last}"
+
+
 def age(instant: datetime, now: datetime) -> str:
     """How long ago, in one unit."""
     seconds = max(0, (now - instant).total_seconds())

@@ -1,62 +1,31 @@
-"""Stored readings: filtered, sorted and paged by the server; made, edited and deleted in dialogs."""
+"""Stored readings: filtered, sorted and paged by the server; made, edited, deleted and exported in dialogs."""
 
 from typing import Any
 
 import streamlit as st
 
-from telltale_ui import exports, feedback, login, tables
+from telltale_ui import feedback, login
 from telltale_ui.api_client import Page
+from telltale_ui.exports.dialog import export_dialog
 from telltale_ui.filters import filter_bar
+from telltale_ui.imports.recent import recent_imports
 from telltale_ui.paging import Pager
-from telltale_ui.record_dialogs import create_dialog, delete_dialog, edit_dialog
-
-SORTS = {
-    "Newest first": "-observed_at",
-    "Oldest first": "observed_at",
-    "Highest value": "-value",
-    "Lowest value": "value",
-}
-COLUMNS = {
-    "observed_at": "Observed at",
-    "source": "Source",
-    "category": "Category",
-    "value": "Value",
-    "unit": "Unit",
-    "anomaly": "Anomaly",
-    "note": "Note",
-}
-
-
-def anomaly_text(anomaly: Any) -> str | None:
-    """The judgement of a record in a word or two."""
-    if not anomaly:
-        return None
-    if isinstance(anomaly, dict):
-        verdict = anomaly.get("verdict")
-        return f"score {anomaly['score']:.1f}" + (f", {verdict}" if verdict else "")
-    return "yes"
-
+from telltale_ui.records.deletion import open_dialog as open_deletion
+from telltale_ui.records.dialogs import create_dialog, delete_dialog, edit_dialog
+from telltale_ui.records.table import order_picker, records_table
 
 # A new table forgets the selection of the record that was just changed.
 version = st.session_state.setdefault("records_version", 0) + feedback.show_done()
 st.session_state["records_version"] = version
 st.title("Records")
 api = login.api()
-may_edit = login.user().may("USER")
+user = login.user()
 series = api.series()
-selection = filter_bar(series, default_span="1 h")
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    sort = st.selectbox("Order", list(SORTS), key="sort", bind="query-params", width=170)
-    low = st.number_input(
-        "Lowest value", value=None, key="min_value", bind="query-params", width=150, placeholder="any", format="%g"
-    )
-    high = st.number_input(
-        "Highest value", value=None, key="max_value", bind="query-params", width=150, placeholder="any", format="%g"
-    )
-    only_anomalous = st.toggle("Anomalies only", key="anomalous", bind="query-params")
-
-filters = {"min_value": low, "max_value": high, "anomalous": True if only_anomalous else None, "sort": SORTS[sort]}
-pager = Pager("records", selection.signature + repr(filters))
+selection = filter_bar(series, recent_imports())
+actions = st.container(horizontal=True, vertical_alignment="center")
+with actions:
+    order = order_picker()
+pager = Pager("records", selection.signature + order)
 table_key = f"records_table_{version}_{pager.cursor}"
 
 
@@ -71,50 +40,39 @@ def fetch() -> tuple[Page, dict[str, Any]]:
     if held and held[0] == place and selected:
         shown: tuple[Page, dict[str, Any]] = held[1]
         return shown
-    asked = {**selection.params(), **filters}
+    asked = {**selection.params(), "sort": order}
     fetched = api.records({**asked, "limit": pager.size, "cursor": pager.cursor})
     st.session_state["records_page"] = (place, (fetched, asked))
     return fetched, asked
 
 
 page, asked = fetch()
-
-if not page.items:
+chosen: dict[str, Any] | None = None
+if page.items:
+    chosen = records_table(page, order, table_key)
+    pager.show(page, "records")
+else:
     feedback.show_empty(
         "No records match",
         "Widen the range or clear a filter. New readings appear here as soon as they are stored.",
         icon=":material/search_off:",
     )
-chosen: dict[str, Any] | None = None
-actions = st.container(horizontal=True, vertical_alignment="center")
-if page.items:
-    rows = [{**row, "anomaly": anomaly_text(row.get("anomaly"))} for row in page.items]
-    picked = st.dataframe(
-        tables.frame(rows, COLUMNS, instants=["observed_at"]),
-        key=table_key,
-        hide_index=True,
-        height=tables.height(len(rows)),
-        column_config={
-            "Observed at": tables.instant_column(precise=True),
-            "Value": st.column_config.NumberColumn(format="%g"),
-        },
-        on_select="rerun",
-        selection_mode="single-row",
-        placeholder="",
-        alt="Stored readings",
-    )
-    if may_edit and picked["selection"]["rows"]:
-        chosen = page.items[picked["selection"]["rows"][0]]
-    pager.show(page, "records")
 
 with actions:
-    exports.popover(page, asked)
-    if may_edit:
+    if st.button("Export", icon=":material/download:", key="record_export"):
+        export_dialog(page, asked)
+    if user.may("USER"):
+        if st.button("Import", icon=":material/upload:", key="record_import"):
+            st.switch_page("app_pages/imports.py")
         if st.button("New record", icon=":material/add:", key="record_new"):
             create_dialog(series)
         if st.button("Edit", icon=":material/edit:", key="record_edit", disabled=chosen is None) and chosen:
-            edit_dialog(*api.record(chosen["id"]))
+            edit_dialog(chosen["id"])
         if st.button("Delete", icon=":material/delete:", key="record_delete", disabled=chosen is None) and chosen:
-            delete_dialog(*api.record(chosen["id"]))
-        if chosen is None:
-            st.caption("Select a row to edit or delete it.")
+            delete_dialog(chosen["id"])
+    if user.may("ADMIN") and st.button(
+        "Delete all that match", icon=":material/delete_sweep:", key="record_delete_all", disabled=not page.items
+    ):
+        open_deletion(selection)
+    if user.may("USER") and page.items and chosen is None:
+        st.caption("Select a row to edit or delete it.")
