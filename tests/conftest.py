@@ -3,17 +3,20 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.topology import topology
 
 ROOT = Path(__file__).resolve().parents[1]
+PICTURES = ROOT / ".run" / "pictures"
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 PORTS = {
     "query": 8000,
     "auth": 8001,
@@ -113,3 +116,33 @@ def stack() -> Iterator[Stack]:
         yield running
     finally:
         running.control("down")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def sign_in(browser: Browser, stack: Stack) -> Iterator[Callable[[str], Page]]:
+    contexts = []
+    errors: list[str] = []
+
+    def open_as(account: str) -> Page:
+        context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(stack.url("ui"))
+        page.get_by_role("button", name=account, exact=True).click()
+        expect(page.get_by_role("heading", name="Sign in to Telltale")).to_be_hidden(timeout=30_000)
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert errors == []

@@ -2,48 +2,16 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from tests.conftest import ROOT, Stack
+from playwright.sync_api import Locator, Page, expect
+from tests.conftest import PICTURES, Stack
 
-ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
-PICTURES = ROOT / ".run" / "pictures"
 FIRST_POINT_SECONDS = 2.0
 LATENCY_P95_MS = 300
 DEADLINE = 90.0
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def sign_in(browser: Browser, stack: Stack) -> Iterator[Callable[[str], Page]]:
-    contexts = []
-    errors: list[str] = []
-
-    def open_as(account: str) -> Page:
-        context = browser.new_context(viewport={"width": 1400, "height": 1000})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(stack.url("ui"))
-        page.get_by_role("button", name=account, exact=True).click()
-        expect(page.get_by_role("heading", name="Sign in to Telltale")).to_be_hidden(timeout=30_000)
-        return page
-
-    yield open_as
-    for context in contexts:
-        context.close()
-    assert errors == []
 
 
 def chart(page: Page) -> Locator:
@@ -113,7 +81,8 @@ def test_the_screen_goes_on_while_the_writer_is_away(sign_in: Callable[[str], Pa
     ("account", "path", "sign"),
     [
         ("User", "records", "records"),
-        ("User", "analytics", "Mean"),
+        ("User", "analytics", "Side by side"),
+        ("User", "imports", "All imports"),
         ("Admin", "users", r"\d+ accounts"),
         ("Admin", "system", "missing"),
         ("Admin", "logs", "Logs"),
