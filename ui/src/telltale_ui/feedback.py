@@ -66,8 +66,8 @@ def show_empty(title: str, next_action: str, *, icon: str = ":material/inbox:") 
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """Show an :class:`ApiError` instead of letting it end the page."""
+def plain_errors(*, key: str = "retry") -> Iterator[None]:
+    """Show an :class:`ApiError` instead of letting it end the page; ``key`` tells its retry from others."""
     try:
         yield
     except ApiError as error:
@@ -76,7 +76,7 @@ def plain_errors() -> Iterator[None]:
         elif error.status == 403:
             show_not_allowed(error.detail or "Your role does not allow this.")
         else:
-            show_error(error)
+            show_error(error, key=key)
 
 
 def show_unexpected(error: Exception) -> bool:

@@ -77,8 +77,13 @@ def series_filters(series: Sequence[dict[str, Any]]) -> tuple[list[str], list[st
 
 
 def import_label(one: Mapping[str, Any]) -> str:
-    """How an import is called in lists to choose from."""
+    """How an import is called in the filter and in the address."""
     return f"{one['id']} · {one['file_name']}"
+
+
+def _id_of(label: str) -> int | None:
+    first = label.partition(" ")[0]
+    return int(first) if first.isdecimal() and int(first) else None
 
 
 def _more_filters(imports: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -93,24 +98,23 @@ def _more_filters(imports: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "Highest value", value=None, key="max_value", bind="query-params", placeholder="any", format="%g"
         )
         anomalous = st.toggle("Anomalies only", key="anomalous", bind="query-params")
-        labels = {str(one["id"]): import_label(one) for one in imports}
-        asked = st.query_params.get("import")
-        ids = [*labels, *([asked] if asked and asked.isdecimal() and asked not in labels else [])]
-        import_id = st.selectbox(
+        labels = [import_label(one) for one in imports]
+        asked = st.query_params.get("import", "")
+        import_ = st.selectbox(
             "Import",
-            ids,
+            # What the address names stays chosen although it is not among the newest.
+            [*labels, *([asked] if asked not in labels and _id_of(asked) else [])],
             index=None,
             key="import",
             bind="query-params",
             placeholder="any",
-            format_func=lambda one: labels.get(one, one),
         )
         st.button("Clear these filters", icon=":material/filter_list_off:", key="clear_more", on_click=_clear_more)
     return {
         "min_value": low,
         "max_value": high,
         "anomalous": anomalous,
-        "import_id": int(import_id) if import_id else None,
+        "import_id": _id_of(import_ or ""),
     }
 
 

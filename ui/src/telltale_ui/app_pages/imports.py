@@ -14,7 +14,7 @@ if login.user().may("USER"):
 else:
     st.caption("Your role may look at imports. Importing needs the role USER.")
 if shown := st.query_params.get("show"):
-    with feedback.plain_errors():
+    with feedback.plain_errors(key="retry_detail"):
         import_detail(shown)
 st.subheader("All imports")
 import_history()

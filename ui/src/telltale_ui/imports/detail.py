@@ -7,6 +7,7 @@ import streamlit as st
 from telltale_ui import feedback, jobs, login, tables
 from telltale_ui.api_client import ApiError
 from telltale_ui.exports.files import import_errors_link
+from telltale_ui.filters import import_label
 from telltale_ui.imports.states import RUNNING, label, meaning
 from telltale_ui.paging import Pager
 from telltale_ui.ranges import ALL
@@ -51,9 +52,9 @@ def _act(call: str, import_id: str, message: str) -> None:
 
 def _actions(one: dict[str, Any]) -> None:
     import_id = str(one["id"])
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if one["state"] == "applied":
-            there = {"import": import_id, "span": ALL}
+            there = {"import": import_label(one), "span": ALL}
             st.page_link(
                 "app_pages/records.py", label="Show its records", icon=":material/table_rows:", query_params=there
             )

@@ -102,7 +102,7 @@ def create_dialog(series: list[dict[str, Any]]) -> None:
 @st.dialog("Edit record", icon=":material/edit:", on_dismiss=_forget)
 def edit_dialog(record_id: str) -> None:
     """Change value or note, provided nobody else did since the dialog opened."""
-    with feedback.plain_errors():
+    with feedback.plain_errors(key="retry_record"):
         record, etag = _opened(record_id)
         _heading(record)
         value = st.number_input(
@@ -122,7 +122,7 @@ def edit_dialog(record_id: str) -> None:
 @st.dialog("Delete record", icon=":material/delete:", on_dismiss=_forget)
 def delete_dialog(record_id: str) -> None:
     """Delete after a second look, provided nobody changed it since the dialog opened."""
-    with feedback.plain_errors():
+    with feedback.plain_errors(key="retry_record"):
         record, etag = _opened(record_id)
         _heading(record)
         st.markdown(f"Value {tables.number_text(record['value'], record['unit'])}. This cannot be undone.")
