@@ -129,7 +129,8 @@ def top(asked: QueryParams) -> dict[str, Any]:
         source, category, unit, base = replies.SERIES[n]
         row = {"source": source, "category": category, "unit": unit, "value": base}
         items[f"{n}" if place is None else replies.SERIES[n][place]] = row
-    return {"items": sorted(items.values(), key=lambda one: -one["value"])[: int(asked.get("n", 10))]}
+    ranked = sorted(items.values(), key=lambda one: -one["value"])
+    return {"items": ranked[: int(asked.get("n", 10))], "total": len(ranked), "notes": []}
 
 
 def distribution(asked: QueryParams) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "records_sample.csv"
+ROWS = len(SAMPLE.read_text(encoding="utf-8").splitlines()) - 1
 HEADER = "source,category,observed_at,value\n"
 
 
@@ -70,14 +71,14 @@ def test_a_sample_is_imported_looked_at_and_undone(open_as: Callable[..., Page])
     page.get_by_test_id("import-file").set_input_files(SAMPLE)
     expect(page.get_by_text(re.compile("The first 5 rows"))).to_be_visible(timeout=15_000)
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("384 new records are stored.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text(f"{ROWS:,} new records are stored.")).to_be_visible(timeout=20_000)
     expect(page.get_by_role("link", name="Show its records")).to_have_attribute(
         "href", re.compile(r"import=\d+.*span=All")
     )
     page.reload()
     page.get_by_role("button", name="Undo import").click()
     page.get_by_role("dialog").get_by_role("button", name="Undo import").click()
-    expect(page.get_by_text("384 records are removed again.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text(f"{ROWS:,} records are removed again.")).to_be_visible(timeout=20_000)
 
 
 def test_mistakes_are_listed_with_their_lines(open_as: Callable[..., Page], tmp_path: Path) -> None:

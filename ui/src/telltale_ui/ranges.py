@@ -129,16 +129,15 @@ def _custom(texts: tuple[str, str], now: datetime) -> TimeRange:
 
 def _moves(start: datetime, end: datetime, now: datetime) -> None:
     """Earlier, later, wider."""
-    for label, icon, shortcut, target, possible in (
-        ("Earlier", "arrow_back", "Shift+Left", shifted(start, end, -1), True),
-        ("Later", "arrow_forward", "Shift+Right", shifted(start, end, 1), end < now),
-        ("Zoom out", "zoom_out", "Shift+Up", widened(start, end, now), True),
+    for label, icon, target, possible in (
+        ("Earlier", "arrow_back", shifted(start, end, -1), True),
+        ("Later", "arrow_forward", shifted(start, end, 1), end < now),
+        ("Zoom out", "zoom_out", widened(start, end, now), True),
     ):
         st.button(
             label,
             icon=f":material/{icon}:",
             type="tertiary",
-            shortcut=shortcut,
             key=f"range_{label.split()[0].lower()}",
             on_click=choose,
             args=target,

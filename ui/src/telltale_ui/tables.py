@@ -1,6 +1,6 @@
 """Rows of the services as tables: one way to show instants, numbers and names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -29,6 +29,11 @@ def instant_column(*, precise: bool = False) -> Any:
     zone = times.viewer_zone().key
     layout = "YYYY-MM-DD HH:mm:ss.SSS" if precise else "YYYY-MM-DD HH:mm:ss"
     return st.column_config.DatetimeColumn(format=layout, timezone=zone, help=f"Time in {zone}")
+
+
+def number_format(values: Iterable[float | None]) -> str:
+    """How a column of numbers is written: large ones in groups of three digits, small ones to six digits."""
+    return "localized" if max((abs(value) for value in values if value is not None), default=0) >= 10_000 else "%.6g"
 
 
 def bytes_text(size: float | None) -> str:

@@ -64,11 +64,12 @@ def side_by_side(params: Params, notes: Notes, *, compare: bool) -> None:
         name: label for name, label in _COLUMNS.items() if compare or not name.endswith("_before")
     }
     numbers = [label for label in columns.values() if label not in (title, "Unit", *_COUNTS)]
+    rows = tables.frame([with_previous(one) for one in answer["items"]], columns)
     st.dataframe(
-        tables.frame([with_previous(one) for one in answer["items"]], columns),
+        rows,
         hide_index=True,
         column_config={
-            **{name: st.column_config.NumberColumn(format="%.6g") for name in numbers},
+            **{name: st.column_config.NumberColumn(format=tables.number_format(rows[name])) for name in numbers},
             **{name: st.column_config.NumberColumn(format="localized") for name in _COUNTS if name in columns.values()},
         },
         placeholder="",
@@ -95,10 +96,11 @@ def top_list(params: Params, notes: Notes) -> None:
     if not items:
         st.caption("Nothing to rank in this range.")
         return
+    values = [one["value"] for one in items]
     rows = pd.DataFrame(
         {
             RANKED[of]: [_name(one, of) for one in items],
-            RANKINGS[by].capitalize(): [one["value"] for one in items],
+            RANKINGS[by].capitalize(): values,
             "Unit": [one.get("unit") for one in items],
         }
     )
@@ -106,7 +108,7 @@ def top_list(params: Params, notes: Notes) -> None:
         rows,
         hide_index=True,
         height="content",
-        column_config={RANKINGS[by].capitalize(): st.column_config.NumberColumn(format="%.6g")},
+        column_config={RANKINGS[by].capitalize(): st.column_config.NumberColumn(format=tables.number_format(values))},
         placeholder="",
         alt=f"{RANKED[of]} with the {RANKINGS[by]}",
     )

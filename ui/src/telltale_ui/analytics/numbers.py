@@ -25,7 +25,8 @@ def change_of(field: str, summary: dict[str, Any]) -> tuple[str | None, str | No
     if value is None or before is None:
         return None, None
     sign = "-" if value < before else "+"
-    return f"{sign}{figure_text(field, abs(value - before))}", f"was {figure_text(field, before)}"
+    change = "0" if value == before else f"{sign}{figure_text(field, abs(value - before))}"
+    return change, f"was {figure_text(field, before)}"
 
 
 def _metric(label: str, field: str, summary: dict[str, Any], unit: str | None = None) -> None:

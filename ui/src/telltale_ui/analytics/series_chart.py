@@ -16,6 +16,7 @@ PER_PAGE = 6
 """Series drawn at once: as many rows as fit on two screens, and few enough to ask for by source and category."""
 BUCKETS = ("auto", "second", "minute", "hour", "day", "week", "month")
 _ANOMALY_PAGES = 20
+_ASKED_AT_ONCE = 100
 _KEY = "timeseries"
 _UNITS = {"s": "s", "m": "min", "h": "h", "d": "d", "w": "weeks", "mo": "months", "y": "years"}
 
@@ -73,14 +74,21 @@ def chart_options(*, may_compare: bool) -> ChartOptions:
     return ChartOptions(bucket, ZoneInfo(zone), by == "category", compare and may_compare)
 
 
-def matching(series: Sequence[dict[str, Any]], selection: Selection) -> list[dict[str, Any]]:
-    """The series that the filters choose."""
+def present_series(catalogue: Sequence[dict[str, Any]], selection: Selection) -> tuple[list[dict[str, Any]], int]:
+    """The series that have readings in the selection, by name, and how many they are.
+
+    Where they are too many to ask for at once, the list holds all that the filters allow, also those without readings.
+    """
+    answer = login.api().top({**selection.params(), "of": "series", "by": "count", "n": _ASKED_AT_ONCE})
+    if answer["total"] <= len(answer["items"]):
+        found = sorted(answer["items"], key=lambda one: (one["source"], one["category"]))
+        return found, answer["total"]
     return [
         one
-        for one in series
+        for one in catalogue
         if (not selection.sources or one["source"] in selection.sources)
         and (not selection.categories or one["category"] in selection.categories)
-    ]
+    ], answer["total"]
 
 
 def page_of_series(series: Sequence[dict[str, Any]], number: int) -> list[dict[str, Any]]:
@@ -125,15 +133,13 @@ def _zoom(zone: ZoneInfo) -> None:
 
 
 def fetch_series(
-    selection: Selection, series: Sequence[dict[str, Any]], options: ChartOptions
+    selection: Selection, present: Sequence[dict[str, Any]], number: int, options: ChartOptions
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The time series drawn on this page of the chart, and their anomalies."""
+    """The time series on page ``number`` of the chart, and their anomalies."""
     params = selection.params()
     if options.by_category:
         return login.api().timeseries({**params, **options.params()}), _anomalies(params)
-    matched = matching(series, selection)
-    pages = max(1, math.ceil(len(matched) / PER_PAGE))
-    drawn = page_of_series(matched, min(int(st.session_state.get("series_page", 1)), pages))
+    drawn = page_of_series(present, number)
     params |= {
         "source": sorted({one["source"] for one in drawn}),
         "category": sorted({one["category"] for one in drawn}),
@@ -143,13 +149,14 @@ def fetch_series(
     return answer, _own(_anomalies(params), drawn)
 
 
-def series_pages(series: Sequence[dict[str, Any]], selection: Selection) -> None:
-    """The way through a long list of series."""
-    matched = matching(series, selection)
-    if len(matched) > PER_PAGE:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"{len(matched):,} series, {PER_PAGE} at a time. Choose a source or category for fewer.")
-            st.pagination(math.ceil(len(matched) / PER_PAGE), key="series_page", bind="query-params")
+def series_pages(present: Sequence[dict[str, Any]]) -> int:
+    """The way through a long list of series: the number of the page, counted from 1."""
+    pages = math.ceil(len(present) / PER_PAGE)
+    if pages <= 1:
+        return 1
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{len(present):,} series, {PER_PAGE} at a time. Choose a source or category for fewer.")
+        return st.pagination(pages, key="series_page", bind="query-params", width=320)
 
 
 def draw(

@@ -8,7 +8,7 @@ from telltale_ui.analytics.distribution import distribution
 from telltale_ui.analytics.downloads import offer_downloads
 from telltale_ui.analytics.notes import Notes
 from telltale_ui.analytics.numbers import five_numbers, more_numbers
-from telltale_ui.analytics.series_chart import chart_options, draw, fetch_series, series_pages
+from telltale_ui.analytics.series_chart import chart_options, draw, fetch_series, present_series, series_pages
 from telltale_ui.filters import filter_bar
 from telltale_ui.imports.recent import recent_imports
 
@@ -35,16 +35,17 @@ palette = st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategori
 notes = Notes()
 numbers = st.container()
 options = chart_options(may_compare=has_ends)
-shown, anomalies = fetch_series(selection, series, options)
+present, series_total = present_series(series, selection)
+chart = st.container()
+number = 1 if options.by_category else series_pages(present)
+shown, anomalies = fetch_series(selection, present, number, options)
 with numbers:
     notes.show(summary)
-    categories = {one["category"] for one in series}
-    five_numbers(summary, shown["series_total"], len(selection.categories or categories))
+    five_numbers(summary, series_total, len({one["category"] for one in present}))
     more_numbers(summary)
-notes.show(shown)
-draw(shown, anomalies, (start, end), options, palette)
-if not options.by_category:
-    series_pages(series, selection)
+with chart:
+    notes.show(shown)
+    draw(shown, anomalies, (start, end), options, palette)
 
 left, right = st.columns(2, gap="large")
 with left:
