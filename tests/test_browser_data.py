@@ -122,7 +122,7 @@ def test_dragging_over_the_chart_sets_the_range_for_every_page(sign_in: Callable
     expect(page).to_have_url(re.compile(r"span=Custom.*from=.*to="), timeout=SOON)
     page.screenshot(path=PICTURES / "zoomed.png", full_page=True)
     page.reload()
-    expect(metric(page, "Mean")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("link", name="Readings as CSV")).to_be_visible(timeout=SOON)
     page.get_by_role("link", name="Records").click()
     expect(page).to_have_url(re.compile(r"/records\?.*from="), timeout=SOON)
     expect(page.get_by_text(re.compile(r"records · page 1"))).to_be_visible(timeout=SOON)

@@ -223,7 +223,7 @@ class Files:
     # --- bulk deletion and jobs
 
     async def preview_deletion(self, request: Request) -> Response:
-        return JSONResponse({"count": self.count, "count_is_exact": True})
+        return JSONResponse({"count": self.count, "count_is_exact": True, "filter": await request.json()})
 
     async def delete_records(self, request: Request) -> Response:
         body = await request.json()

@@ -118,5 +118,6 @@ def test_dragging_over_the_chart_sets_the_range_and_it_survives_a_reload(open_as
     page.reload()
     page.get_by_role("button", name="Zoom out").click()
     expect(page).not_to_have_url(zoomed, timeout=15_000)
+    expect(page.get_by_role("link", name="Readings as CSV")).to_be_visible(timeout=15_000)
     page.get_by_role("link", name="Records").click()
     expect(page).to_have_url(re.compile(r"/records\?.*from="), timeout=15_000)

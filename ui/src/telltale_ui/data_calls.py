@@ -35,7 +35,7 @@ class DataCalls(UserCalls):
         self._call("DELETE", f"{self._query}/records/{record_id}", headers={"if-match": etag} if etag else {})
 
     def preview_deletion(self, chosen: Json) -> Json:
-        """How many records a filter chooses: ``count`` and ``count_is_exact``."""
+        """How many records a filter chooses: ``count``, ``count_is_exact``, and the ``filter`` with an end."""
         return self._send("POST", f"{self._query}/records/deletions/preview", chosen)
 
     def delete_records(self, chosen: Json, expected_count: int) -> Json:

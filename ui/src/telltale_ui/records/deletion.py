@@ -1,5 +1,7 @@
 """The dialog in which an administrator deletes all records that the filters choose."""
 
+from typing import Any
+
 import streamlit as st
 
 from telltale_ui import feedback, jobs, login
@@ -26,15 +28,17 @@ def deletion_dialog(selection: Selection) -> None:
         return
     if _COUNTED not in st.session_state:  # the number stands still while somebody types it
         try:
-            st.session_state[_COUNTED] = login.api().preview_deletion(selection.body())["count"]
+            st.session_state[_COUNTED] = login.api().preview_deletion(selection.body())
         except ApiError as error:
             feedback.show_error(error, key="deletion_retry")
             return
-    count: int = st.session_state[_COUNTED]
+    counted: dict[str, Any] = st.session_state[_COUNTED]
+    count = counted["count"]
     if not count:
         st.info("No record matches the filters on screen.", icon=":material/info:")
         return
-    st.markdown(f"**{count:,} records** will be deleted:")
+    about = "" if counted["count_is_exact"] else "At least "
+    st.markdown(f"**{about}{count:,} records** will be deleted:")
     st.markdown("\n".join(f"- {line}" for line in selection.described()))
     st.caption("Statistics follow at once. This cannot be undone. It is kept in the audit trail with your name.")
     typed = st.text_input(f"Type {count} to confirm", key="deletion_count", autocomplete="off")
@@ -42,12 +46,13 @@ def deletion_dialog(selection: Selection) -> None:
         if typed.replace(",", "").strip() != str(count):
             st.error(f"Type the number {count} to confirm.", icon=":material/error:")
             return
-        _start(selection, count)
+        _start(counted)
 
 
-def _start(selection: Selection, count: int) -> None:
+def _start(counted: dict[str, Any]) -> None:
     try:
-        job = login.api().delete_records(selection.body(), count)
+        # The filter that was counted has an end: what is measured meanwhile stays.
+        job = login.api().delete_records(counted["filter"], counted["count"])
     except ApiError as error:
         if error.status == _CHANGED_MEANWHILE:
             st.warning(
