@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from telltale_ui import times
+from telltale_ui import kept_filters, times
 from telltale_ui.ranges import CUSTOM, TimeRange, range_picker
 
 _MORE = ("min_value", "max_value", "anomalous", "import")
@@ -122,9 +122,12 @@ def _clear_more() -> None:
     st.session_state.update({"min_value": None, "max_value": None, "anomalous": False, "import": None})
 
 
-def filter_bar(series: Sequence[dict[str, Any]], imports: Sequence[dict[str, Any]]) -> Selection:
-    """The bar: source, category, the range of time, and what is needed less often."""
+def filter_bar(page: str, series: Sequence[dict[str, Any]], imports: Sequence[dict[str, Any]]) -> Selection:
+    """The bar of ``page``: source, category, the range of time, and what is needed less often."""
+    kept_filters.restore(page)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         sources, categories = series_filters(series)
         more = _more_filters(imports)
-    return Selection(sources, categories, range_picker(), **more)
+    selection = Selection(sources, categories, range_picker(), **more)
+    kept_filters.hold(page)
+    return selection

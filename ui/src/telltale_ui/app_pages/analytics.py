@@ -15,7 +15,7 @@ from telltale_ui.imports.recent import recent_imports
 st.title("Analytics")
 api = login.api()
 series = api.series()
-selection = filter_bar(series, recent_imports())
+selection = filter_bar("analytics", series, recent_imports())
 params = selection.params()
 has_ends = selection.range.start is not None
 summary = api.summary({**params, "compare": has_ends})

@@ -21,7 +21,7 @@ st.title("Records")
 api = login.api()
 user = login.user()
 series = api.series()
-selection = filter_bar(series, recent_imports())
+selection = filter_bar("records", series, recent_imports())
 actions = st.container(horizontal=True, vertical_alignment="center")
 with actions:
     order = order_picker()

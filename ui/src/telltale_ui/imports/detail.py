@@ -9,6 +9,7 @@ from telltale_ui.api_client import ApiError
 from telltale_ui.exports.files import import_errors_link
 from telltale_ui.filters import import_label
 from telltale_ui.imports.states import RUNNING, label, meaning
+from telltale_ui.kept_filters import open_with
 from telltale_ui.paging import Pager
 from telltale_ui.ranges import ALL
 
@@ -55,12 +56,10 @@ def _actions(one: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if one["state"] == "applied":
             there = {"import": import_label(one), "span": ALL}
-            st.page_link(
-                "app_pages/records.py", label="Show its records", icon=":material/table_rows:", query_params=there
-            )
-            st.page_link(
-                "app_pages/analytics.py", label="Show on Analytics", icon=":material/query_stats:", query_params=there
-            )
+            if st.button("Show its records", icon=":material/table_rows:", key="import_records"):
+                open_with("app_pages/records.py", **there)
+            if st.button("Show on Analytics", icon=":material/query_stats:", key="import_analytics"):
+                open_with("app_pages/analytics.py", **there)
         if not login.user().may("USER"):
             return
         if one["state"] == "checked":
