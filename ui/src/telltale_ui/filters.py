@@ -10,6 +10,7 @@ from telltale_ui import kept_filters, times
 from telltale_ui.ranges import CUSTOM, TimeRange, range_picker
 
 _MORE = ("min_value", "max_value", "anomalous", "import")
+_UNUSED = (None, False, "")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _id_of(label: str) -> int | None:
 
 def _more_filters(imports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Value, anomalies, import: what is needed less often."""
-    used = sum(bool(st.query_params.get(name)) for name in _MORE)
+    used = sum(st.session_state.get(name, st.query_params.get(name)) not in _UNUSED for name in _MORE)
     label = f"More filters ({used})" if used else "More filters"
     with st.popover(label, icon=":material/filter_list:", key="more_filters"):
         low = st.number_input(

@@ -22,11 +22,20 @@ _HELD = "filters_held"
 def restore(page: str) -> None:
     """Choose what was chosen on the page before; call it before the widgets.
 
-    Streamlit itself takes bound values along, except from a page that was left before its first run was over.
+    Streamlit itself takes bound values along, except from a page that was left in or after its first run. Then widget
+    and address are told apart from each other: neither would follow the other before the second run of this page.
     """
     held_page, held = st.session_state.get(_HELD, (page, {}))
-    if held_page != page:
-        st.session_state.update({key: value for key, value in held.items() if key not in st.query_params})
+    if held_page == page:
+        return
+    for key, value in held.items():
+        if key not in st.query_params:
+            st.session_state[key] = value
+            st.query_params[key] = value if isinstance(value, list) else _text(value)
+
+
+def _text(value: Any) -> str:
+    return "true" if value is True else str(value)
 
 
 def hold(page: str) -> None:
