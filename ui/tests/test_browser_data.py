@@ -128,7 +128,9 @@ def test_filters_go_along_from_a_page_that_was_just_opened(open_as: Callable[...
     page = open_as("Viewer", "/analytics?category=temperature&span=7+d&anomalous=true")
     expect(page.get_by_role("button", name="Zoom out")).to_be_visible(timeout=15_000)
     page.get_by_role("link", name="Records").click()
-    expect(page).to_have_url(re.compile(r"/records\?(?=.*category=temperature)(?=.*span=7\+d)(?=.*anomalous=true)"))
+    expect(page).to_have_url(
+        re.compile(r"/records\?(?=.*category=temperature)(?=.*span=7\+d)(?=.*anomalous=true)"), timeout=15_000
+    )
     page.reload()
     expect(page.get_by_role("button", name="More filters (1)")).to_be_visible(timeout=15_000)
     expect(page.get_by_role("radio", name="7 d")).to_be_checked()
