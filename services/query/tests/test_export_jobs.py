@@ -1,7 +1,10 @@
 """Exports that are kept: files that are made while nobody waits, by the jobs process."""
 
 import base64
+import errno
+import gc
 import hashlib
+import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -190,6 +193,24 @@ async def test_a_cancelled_export_leaves_nothing(api: Api, monkeypatch: pytest.M
     assert await pieces(api) == 0
     assert (await api.call("DELETE", f"/exports/{begun['id']}")).status_code == 204
     assert (await api.get("/exports"))["items"] == []
+
+
+# XlsxWriter lets go of its archive, which then tries once more to write its end.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet"])
+async def test_a_full_disk_is_said(api: Api, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    await store(api, 1)
+    begun = await ask(api, kind)
+    monkeypatch.setattr(job, "TemporaryFile", lambda **_: Full())
+    assert await work(api)
+    failed = await api.get(f"/exports/{begun['id']}")
+    assert failed["state"] == "failed"
+    assert "no room on disk" in failed["problem"]
+    gc.collect()
 
 
 async def test_an_interrupted_export_begins_anew(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,15 @@
 """The job that makes a file and keeps it, for as long as it takes."""
 
 import asyncio
+import errno
 import hashlib
 from collections.abc import Mapping
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
+from xlsxwriter.exceptions import FileCreateError
 
 from telltale_query.exports.schemas import ExportQuery
 from telltale_query.exports.service import Exporter
@@ -14,6 +17,8 @@ from telltale_query.jobs.files import PIECE_BYTES, forget_file, write_piece
 from telltale_query.jobs.run import Cancelled, JobFailed, JobRun
 from telltale_shared.database import in_transaction
 from telltale_shared.errors import InvalidRequest
+
+log = structlog.get_logger("telltale.query.exports")
 
 
 class ExportJob:
@@ -33,7 +38,7 @@ class ExportJob:
         """Make the file.
 
         Raises:
-            JobFailed: it would hold more records than it may.
+            JobFailed: it would hold more records than it may, or than there is room for.
             Cancelled: nobody wants it any more; nothing of it is left.
         """
         await forget_file(run.engine, run.job.id)
@@ -47,6 +52,15 @@ class ExportJob:
             raise
         except InvalidRequest as error:
             raise JobFailed(error.detail) from error
+        except (OSError, FileCreateError) as error:
+            # XlsxWriter wraps what happens while it completes a workbook.
+            cause = error.args[0] if isinstance(error, FileCreateError) else error
+            if getattr(cause, "errno", None) not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            log.warning("no room for an export", error=str(cause))
+            raise JobFailed(
+                "there is no room on disk for a file of this size: export less, or tell whoever runs this"
+            ) from error
         return {"rows": rows, "bytes": size, "sha256": sha256}
 
     async def _write(self, run: JobRun, output: BinaryIO) -> int:
