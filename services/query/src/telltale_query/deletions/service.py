@@ -92,12 +92,12 @@ async def _delete(run: JobRun) -> Mapping[str, Any]:
     audit_id = run.job.parameters["audit_id"]
     async with run.engine.connect() as connection:
         selection = await select_stored(connection, query)
-        deleted = int((await read_audit_after(connection, audit_id)).get("deleted", 0))
+        deleted = await _deleted(connection, audit_id)
         await connection.rollback()
         await run.progress(phase="deleting", rows_done=deleted, rows_total=run.job.parameters["expected_count"])
         async for spans in stretches(connection, selection):
             await run.checkpoint()
-            step = partial(_delete_some, run=run, selection=selection, spans=spans, deleted=deleted)
+            step = partial(_delete_some, run=run, selection=selection, spans=spans)
             deleted = await in_transaction(run.engine, step)
             await run.progress(rows_done=deleted)
 
@@ -109,11 +109,16 @@ async def _delete(run: JobRun) -> Mapping[str, Any]:
     return {"deleted": deleted}
 
 
-async def _delete_some(
-    connection: AsyncConnection, run: JobRun, selection: Selection, spans: Sequence[Span], deleted: int
-) -> int:
+async def _deleted(connection: AsyncConnection, audit_id: int) -> int:
+    """How many records are deleted by what is committed."""
+    return int((await read_audit_after(connection, audit_id)).get("deleted", 0))
+
+
+async def _delete_some(connection: AsyncConnection, run: JobRun, selection: Selection, spans: Sequence[Span]) -> int:
     """One step: the records in ``spans``, with all that hangs on them. Returns how many are deleted altogether."""
     await run.hold(connection)
+    # Not what this process counted: of an attempt that has committed, the answer may have been lost.
+    deleted = await _deleted(connection, run.job.parameters["audit_id"])
     rows_from = await hold_horizon(connection)
     keys = [
         key for key in await lock_matching(connection, selection, spans) if rows_from is None or key[1] >= rows_from

@@ -118,18 +118,24 @@ async def _store_piece(connection: AsyncConnection, claim: Claim, number: int, c
 
 
 async def _complete(connection: AsyncConnection, import_id: int, claim: Claim, size: int, digest: bytes) -> None:
+    record = await read_import(connection, import_id, lock=True)
+    if record is not None and record.complete:
+        return  # the attempt before has committed, and only the answer to it was lost: somebody may be at it already
     await change_import(connection, import_id, file_bytes=size, sha256=digest)
     await hand_back(connection, claim)
 
 
 async def _abandon(engine: AsyncEngine, import_id: int, claim: Claim) -> None:
-    async def forget(connection: AsyncConnection) -> None:
-        await forget_import(connection, import_id)
-        await delete_job(connection, claim)
+    async def forget(connection: AsyncConnection) -> bool:
+        # Once the lease is somebody else's, it is for them to end the import.
+        ours = await delete_job(connection, claim)
+        if ours:
+            await forget_import(connection, import_id)
+        return ours
 
     log.info("upload abandoned", import_id=import_id)
-    await in_transaction(engine, forget)
-    await forget_file(engine, claim.id)
+    if await in_transaction(engine, forget):
+        await forget_file(engine, claim.id)
 
 
 async def apply_import(engine: AsyncEngine, actor: Actor, import_id: int, *, owned_by: str | None) -> None:

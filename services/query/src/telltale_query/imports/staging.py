@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import Table, delete, func, select, text, update
+from sqlalchemy.dialects.mysql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_query.imports.repository import numbered
@@ -49,12 +50,17 @@ class StagedSeries:
     """Once it is known."""
 
 
+def _once(table: Table) -> Insert:
+    """An insert that leaves what is there: an attempt whose answer was lost has written the same."""
+    return insert(table).on_duplicate_key_update(import_id=table.c.import_id)
+
+
 async def write_chunk(
     connection: AsyncConnection, import_id: int, run: int, chunk: int, rows: int, body: bytes
 ) -> None:
     """Keep one chunk of a run."""
     await connection.execute(
-        insert(import_chunks).values(
+        _once(import_chunks).values(
             import_id=import_id, run=run, chunk=chunk, row_count=rows, applied=False, payload=body
         )
     )
@@ -90,13 +96,11 @@ async def next_chunk(connection: AsyncConnection, import_id: int, *, after: int)
     return None if row is None else (row.chunk, row.payload)
 
 
-async def mark_applied(connection: AsyncConnection, import_id: int, chunk: int) -> None:
-    """Note in the transaction that stores them that the rows of a chunk are stored."""
-    await connection.execute(
-        update(import_chunks)
-        .where(import_chunks.c.import_id == import_id, import_chunks.c.run == FINAL, import_chunks.c.chunk == chunk)
-        .values(applied=True)
-    )
+async def mark_applied(connection: AsyncConnection, import_id: int, chunk: int) -> bool:
+    """Note in the transaction that stores them that the rows of a chunk are stored. Returns False if they are."""
+    chunks = import_chunks.c
+    waiting = (chunks.import_id == import_id) & (chunks.run == FINAL) & (chunks.chunk == chunk) & ~chunks.applied
+    return bool((await connection.execute(update(import_chunks).where(waiting).values(applied=True))).rowcount)
 
 
 async def count_staged(connection: AsyncConnection, import_id: int) -> tuple[int, int]:
@@ -122,7 +126,7 @@ async def write_series(connection: AsyncConnection, import_id: int, series: Sequ
             }
             for one in series
         ]  # fmt: skip
-        await connection.execute(insert(import_series), rows)
+        await connection.execute(_once(import_series), rows)
 
 
 async def read_series(connection: AsyncConnection, import_id: int, first: int, last: int) -> list[StagedSeries]:
@@ -169,7 +173,7 @@ async def write_mistakes(connection: AsyncConnection, import_id: int, mistakes: 
     """Keep errors, numbered from ``first`` on."""
     if mistakes:
         rows = [{"import_id": import_id, **row} for row in numbered(mistakes, first)]
-        await connection.execute(insert(import_errors), rows)
+        await connection.execute(_once(import_errors), rows)
 
 
 async def forget_run(connection: AsyncConnection, import_id: int, run: int) -> None:

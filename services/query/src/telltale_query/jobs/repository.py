@@ -242,9 +242,10 @@ async def _ours(connection: AsyncConnection, statement: Any, claim: Claim, **val
         raise LeaseLost(claim.id)
 
 
-async def delete_job(connection: AsyncConnection, claim: Claim) -> None:
-    """Make it as if the job had never been asked for."""
-    await connection.execute(delete(jobs).where(jobs.c.id == claim.id, jobs.c.lease_owner == claim.owner))
+async def delete_job(connection: AsyncConnection, claim: Claim) -> bool:
+    """Make it as if the job had never been asked for. Returns False, and leaves it, where the lease is not ours."""
+    ours = delete(jobs).where(jobs.c.id == claim.id, jobs.c.lease_owner == claim.owner)
+    return bool((await connection.execute(ours)).rowcount)
 
 
 async def request_cancel(connection: AsyncConnection, job_id: int) -> bool:
