@@ -266,6 +266,7 @@ def _brought_to_now(name: str) -> bytes:
         ({"time_zone": "Mars/Base"}, "time_zone"),
         ({"mapping": "{"}, "mapping"),
         ({"mapping": '{"colour": "x"}'}, "mapping"),
+        ({"mapping": "[" * 4_000}, "mapping"),
         ({"mapping": '{"value": 1}'}, "mapping"),
         ({"on_conflict": "maybe"}, "on_conflict"),
         ({"delimiter": "|"}, "delimiter"),
@@ -389,6 +390,20 @@ async def test_errors_are_paged_and_downloaded(api: Api) -> None:
     lines = answer.text.split("\r\n")
     assert lines[:2] == ["line,column,value,reason", "2,value,'=cmd,must be a number with a decimal point"]
     assert len(lines) == 27
+
+
+async def test_a_column_that_looks_like_a_formula_is_none_in_the_download(api: Api) -> None:
+    one = await imported(api, "=1+1,source\r\n")
+    answer = await api.call("GET", f"/imports/{one['id']}/errors", params={"format": "csv"})
+    assert answer.text.split("\r\n")[1].startswith("1,'=1+1,")
+
+
+async def test_a_column_that_is_there_twice_may_have_a_long_name(api: Api) -> None:
+    name = "x" * 120
+    header = f"source,category,observed_at,{name},{name}\r\n"
+    one = await imported(api, header, mapping=json.dumps({"value": name}))
+    assert one["state"] == "rejected"
+    assert "there twice" in (await mistakes(api, one))[0]["reason"]
 
 
 async def test_only_so_many_errors_are_kept_but_all_are_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,6 +154,16 @@ async def test_a_replacement_of_an_undone_import_is_removed(api: Api) -> None:
     await check_derived(api)
 
 
+@pytest.mark.parametrize("state", ["cancelled", "failed"])
+async def test_a_replacement_of_an_import_that_was_taken_back_is_removed(api: Api, state: str) -> None:
+    first = await imported(api, HEADER + row(3, 1))
+    second = await imported(api, HEADER + row(3, 2), on_conflict="replace")
+    await api.run("UPDATE imports SET state = :state WHERE id = :id", {"state": state, "id": first["id"]})
+    assert counts(await undone(api, second))["restored"] == 1
+    assert await values(api) == []
+    await check_derived(api)
+
+
 async def test_undo_leaves_what_somebody_changed_since(api: Api) -> None:
     await imported(api, HEADER + row(9, 90))
     content = HEADER + "".join(row(10 - n, n) for n in range(9)) + row(0.5, 7, source="oven")
@@ -342,6 +352,19 @@ async def test_records_of_another_time_than_the_retention_are_refused(api: Api) 
     one = await imported(api, content, on_error="skip")
     assert counts(one) == {"read": 2, "bad": 2}
     assert "older records are not kept" in (await mistakes(api, one))[0]["reason"]
+
+
+async def test_what_is_dropped_between_check_and_apply_does_not_come_back(api: Api) -> None:
+    """The rollups still hold it: it would count twice."""
+    old = (now() - timedelta(days=100)).isoformat() + "Z"
+    checked = await imported(api, HEADER + row(3, 1) + f"zoo,temp,{old},1,,\r\n", dry_run=True)
+    await api.run("INSERT INTO horizons VALUES ('records', :day)", {"day": now(days=50).date()})
+    assert (await api.call("POST", f"/imports/{checked['id']}/apply")).status_code == 202
+    await work(api)
+    failed = await api.get(f"/imports/{checked['id']}")
+    assert failed["state"] == "failed"
+    assert "leave these out and import it again" in failed["job"]["problem"]
+    assert await records(api) == []
 
 
 async def test_a_job_of_an_import_that_is_gone_says_so(api: Api) -> None:

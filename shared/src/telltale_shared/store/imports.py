@@ -59,7 +59,7 @@ _SET_LATEST = "UPDATE series_latest SET value = %s WHERE series_id = %s AND obse
 _READ_REPLACEMENTS = text("""
 SELECT was.series_id, was.observed_at, was.value, was.note, was.record_import_id, was.revision,
   records.import_id = was.import_id AND edits.revision = was.revision AS untouched,
-  earlier.state IN ('undoing', 'undone') AS earlier_undone
+  earlier.state IN ('undoing', 'undone', 'cancelled', 'failed') AS earlier_undone
 FROM import_replacements AS was
 LEFT JOIN records ON records.series_id = was.series_id AND records.observed_at = was.observed_at
 LEFT JOIN record_edits AS edits ON edits.series_id = was.series_id AND edits.observed_at = was.observed_at

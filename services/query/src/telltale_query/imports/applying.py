@@ -17,7 +17,9 @@ from telltale_query.imports.repository import count_rows
 from telltale_query.imports.schemas import ImportRecord
 from telltale_query.jobs.run import JobFailed, JobRun
 from telltale_shared.database import in_transaction
+from telltale_shared.instants import microseconds
 from telltale_shared.store.audit import Actor
+from telltale_shared.store.horizons import hold_horizon
 from telltale_shared.store.imports import store_rows
 from telltale_shared.store.records import Columns, Imported, InsertRaced
 from telltale_shared.store.series import NewSeries, Series, find_or_create_series
@@ -84,6 +86,15 @@ class Applying:
 
     async def _step(self, number: int, chunk: Block, done: int, connection: AsyncConnection) -> dict[int, Series]:
         """One chunk in the transaction of ``connection``. Returns the series that it had to look up."""
+        if not await staging.mark_applied(connection, self._record.id, number):
+            return {}  # the attempt before has committed, and only the answer to it was lost
+        rows_from = await hold_horizon(connection)
+        if rows_from is not None and int(chunk.observed_at.min()) < microseconds(rows_from):
+            # The rollups still hold what was dropped: what comes back would count twice.
+            raise JobFailed(
+                f"Since the file was checked, records of before {rows_from:%Y-%m-%d %H:%M} UTC have been dropped "
+                "because of their age, and the file has some from then: leave these out and import it again."
+            )
         new = await self._identify(connection, chunk)
         series = self._series | new
         positions, which = np.unique(chunk.position, return_inverse=True)
@@ -100,7 +111,6 @@ class Applying:
             Imported(self._record.id, rows.note_column()),
             replace=self._record.options.on_conflict == "replace",
         )
-        await staging.mark_applied(connection, self._record.id, number)
         await count_rows(
             connection, self._record.id,
             stored=stored.stored, repeated=stored.repeated, kept=stored.kept, replaced=stored.replaced,

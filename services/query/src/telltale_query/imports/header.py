@@ -100,7 +100,9 @@ def lay_out(header: Sequence[str], mapping: Mapping[str, str] | None, constant: 
         if not places:
             raise FileRefused(1, f"there is no column {printable(wanted)!r}, which {column} is to be taken from")
         if len(places) > 1:
-            raise FileRefused(1, f"the column {printable(wanted)!r} is there twice: which one counts?", column=wanted)
+            raise FileRefused(
+                1, f"the column {printable(wanted)!r} is there twice: which one counts?", column=printable(wanted)[:100]
+            )
         cell[column] = places[0]
     for column in REQUIRED:
         if column not in cell and not constant.get(column):

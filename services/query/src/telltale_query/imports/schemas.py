@@ -98,7 +98,7 @@ class ImportOptions(BaseModel):
         if text is not None:
             try:
                 mapping = json.loads(text)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError("must be JSON") from error
             if not isinstance(mapping, dict) or not all(isinstance(name, str) for name in mapping.values()):
                 raise ValueError('must be an object of names, like {"value": "Reading"}')
