@@ -33,8 +33,11 @@ async def find_gaps(connection: AsyncConnection, selection: Selection) -> Gaps |
     """The gaps in ``selection``; None where a filter looks at single readings."""
     if not selection.whole_buckets_count:
         return None
-    wanted = await closed_range(connection, selection)
-    tier = next((tier for tier in TIERS if _buckets(wanted, tier) * len(selection.series) <= LOOKED_AT), DAY)
+    closed = await closed_range(connection, selection)
+    if closed is None:
+        return Gaps(TIERS[0].seconds, 0, 0)
+    tier = next((tier for tier in TIERS if _buckets(closed, tier) * len(selection.series) <= LOOKED_AT), DAY)
+    wanted = selection.range
     rollup = ROLLUPS[tier]
     whole = Range(tier.bucket_of(wanted.start), ceiling(wanted.end, tier))
     rows = await connection.execute(

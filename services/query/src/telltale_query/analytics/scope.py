@@ -19,6 +19,9 @@ from telltale_shared.store.tiers import MINUTE
 
 READ_SINGLY = 5_000_000
 """Readings that a filter by value or anomaly may have to look at."""
+_LONG = timedelta(days=366)
+_LATEST = datetime(2100, 1, 1)  # noqa: DTZ001 - naive UTC
+"""Ranges that are longer or end later are looked at: the calendar of a thousand empty years is not to be made."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Scope:
         wanted = self.selection.range
         if wanted.start == EPOCH or wanted.end == FAR_FUTURE:
             return None
-        return self.over(Range(max(EPOCH, wanted.start - (wanted.end - wanted.start)), wanted.start))
+        length = min(wanted.end - wanted.start, wanted.start - EPOCH)
+        return self.over(Range(wanted.start - length, wanted.start))
 
 
 async def find_scope(connection: AsyncConnection, query: ReadingQuery) -> Scope:
@@ -97,10 +101,13 @@ async def _refuse_too_many(connection: AsyncConnection, selection: Selection) ->
         raise InvalidRequest(f"the range {message}", errors=[FieldError(field="from", message=message)])
 
 
-async def closed_range(connection: AsyncConnection, selection: Selection) -> Range:
-    """The range of ``selection``; where it is open, from the first or to the last minute with readings."""
+async def closed_range(connection: AsyncConnection, selection: Selection) -> Range | None:
+    """The range of ``selection``; where it is open or very long, from the first to the last minute with readings.
+
+    None where it is so and there are no readings.
+    """
     wanted = selection.range
-    if wanted.start > EPOCH and wanted.end < FAR_FUTURE:
+    if wanted.start > EPOCH and wanted.end < _LATEST and wanted.end - wanted.start <= _LONG:
         return wanted
     bucket = rollups_minute.c.bucket
     ends = (
@@ -111,5 +118,5 @@ async def closed_range(connection: AsyncConnection, selection: Selection) -> Ran
     )
     first, last = (await connection.execute(select(func.min(ends.c.first), func.max(ends.c.last)))).one()
     if first is None:
-        return Range(max(wanted.start, EPOCH), max(wanted.start, EPOCH) + timedelta(minutes=1))
+        return None
     return Range(max(wanted.start, first), min(wanted.end, last + timedelta(minutes=1)))

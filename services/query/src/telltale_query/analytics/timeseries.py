@@ -15,7 +15,11 @@ from telltale_query.analytics.schemas import Line, Timeseries
 from telltale_query.analytics.scope import Scope, closed_range, find_scope
 from telltale_query.analytics.widths import CHOSEN, Load, finest, may_be_below_a_minute, refuse_too_many
 from telltale_query.selection import Range
+from telltale_shared.instants import EPOCH
 from telltale_shared.store.series import Series
+
+_NEVER = Range(EPOCH, EPOCH)
+"""Where there are no readings."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ async def over_time(connection: AsyncConnection, query: TimeseriesQuery) -> Time
     shown = tuple(one for members in lines.members.values() for one in members)
     if len(shown) < len(scope.selection.series):
         scope = replace(scope, selection=replace(scope.selection, series=shown, everything=False))
-    wanted = await closed_range(connection, scope.selection)
+    wanted = await closed_range(connection, scope.selection) or _NEVER
     width = await _width(connection, scope, query, Load(wanted, len(shown), len(lines.members)))
     scope, wanted = _above_horizon(scope, wanted, width)
     zone = ZoneInfo(query.time_zone)
@@ -47,7 +51,7 @@ async def over_time(connection: AsyncConnection, query: TimeseriesQuery) -> Time
     before = scope.before() if query.compare else None
     previous: Points | None = None
     if before is not None:
-        calendar = Calendar(zone, width, before.selection.range)
+        calendar = Calendar(zone, width, await closed_range(connection, before.selection) or _NEVER)
         previous = await read_points(connection, before.selection, calendar, lines.members)
     present = [key for key in lines.members if points.get(key)]
     span = scope.selection.range.end - scope.selection.range.start
