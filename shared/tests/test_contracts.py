@@ -14,14 +14,19 @@ from telltale_shared.contracts import (
     MalformedMessage,
     ProducerState,
     ReadingBatch,
+    Sensitivities,
     SeriesKey,
+    SeriesLimits,
     decode,
     encode,
     schema_of,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
-PUBLISHED: dict[str, ReadingBatch | AnomalyDetected | Heartbeat | LogEvent] = {
+PUBLISHED: dict[str, ReadingBatch | AnomalyDetected | Heartbeat | LogEvent | Sensitivities] = {
+    "sensitivities/1": Sensitivities(
+        at=1_795_468_261_001_533, series=[SeriesLimits("press-1", "temperature", {"spike": 7.5, "flatline": 6.0})]
+    ),
     "reading_batch/1": ReadingBatch(
         producer="generator-1a20a3f730c4c1eda96",
         service="generator",
@@ -85,7 +90,7 @@ def _body(schema: str) -> bytes:
 
 
 def test_there_is_a_golden_payload_for_every_contract_and_no_other_file() -> None:
-    current = {schema_of(message) for message in (ReadingBatch, AnomalyDetected, Heartbeat, LogEvent)}
+    current = {schema_of(message) for message in (ReadingBatch, AnomalyDetected, Heartbeat, LogEvent, Sensitivities)}
     assert current <= PUBLISHED.keys()
     assert {file.stem for file in GOLDEN.glob("*.json")} == {schema.replace("/", "-") for schema in PUBLISHED}
 

@@ -43,6 +43,7 @@ STORE_EVENTS = "store.events"
 LIVE_READINGS = "live.readings"
 LIVE_ANOMALY = "live.anomaly"
 LIVE_SYSTEM = "live.system"
+LIVE_SENSITIVITIES = "live.sensitivities"
 IDENTITY_REVOCATIONS = "identity.revocations"
 IDENTITY_FENCES = "identity.fences"
 

@@ -10,11 +10,12 @@ import numpy as np
 import structlog
 
 from telltale_shared.detection.model import VERSION
+from telltale_shared.detection.sensitivity import known_limits
 from telltale_shared.detection.state import BUCKETS, WIDTH, Columns, Series, Table
 
 log = structlog.get_logger("telltale.detector")
 
-FORMAT = 1
+FORMAT = 2
 _COLUMNS = list(Columns.__annotations__)
 
 
@@ -42,6 +43,7 @@ class _File(msgspec.Struct):
     columns: list[str]
     position: Position
     series: list[tuple[str, str, str | None]]
+    limits: list[tuple[str, str, dict[str, float]]]
     block: bytes
     profile: bytes
 
@@ -61,6 +63,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
             columns=_COLUMNS,
             position=checkpoint.position,
             series=[(one.source, one.category, one.unit) for one in table.series],
+            limits=[(*name, {kind.value: least for kind, least in own.items()}) for name, own in table.limits.items()],
             block=np.ascontiguousarray(table.block[:, :size], dtype="<f8").tobytes(),
             profile=np.ascontiguousarray(table.profile[:size], dtype="<f8").tobytes(),
         )
@@ -88,6 +91,7 @@ def decode(content: bytes, *, capacity_limit: int) -> Checkpoint:
     table = Table(
         capacity_limit=capacity_limit,
         series=[Series(*one) for one in file.series],
+        limits={(one[0], one[1]): known_limits(one[2]) for one in file.limits},
         block=np.frombuffer(file.block, dtype="<f8").reshape(WIDTH, size).astype(np.float64),
         profile=np.frombuffer(file.profile, dtype="<f8").reshape(size, BUCKETS).astype(np.float64),
     )

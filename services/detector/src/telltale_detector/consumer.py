@@ -21,9 +21,10 @@ from telltale_detector.checkpoint import Checkpoint, Position
 from telltale_detector.intake import Intake
 from telltale_detector.settings import Settings
 from telltale_shared.broker import Link, StreamEvent, follow
-from telltale_shared.contracts import AnomalyDetected, Heartbeat, MalformedMessage, ReadingBatch, decode
+from telltale_shared.contracts import AnomalyDetected, Heartbeat, MalformedMessage, ReadingBatch, Sensitivities, decode
 from telltale_shared.detection.explain import Anomaly
 from telltale_shared.detection.model import DETECTOR, VERSION, Model, Readings
+from telltale_shared.detection.sensitivity import known_limits
 from telltale_shared.detection.state import Table
 from telltale_shared.topology import LIVE_STREAM
 
@@ -78,6 +79,7 @@ class Consumer:
         self._saved = self.position
         self.model = Model(kept.table if kept else Table(settings.max_series))
         self._intake = Intake(self.model.table, shard=settings.shard, shards=settings.shards, clock=clock)
+        self._limits_at = 0
         self._verified = False
         self._heard = time.monotonic()
         self._problem: str | None = None
@@ -160,6 +162,11 @@ class Consumer:
         elif isinstance(message, Heartbeat):
             # The stream's own time, not the clock's: a second pass over the same messages finds the same.
             self._announce(self.model.flush(message.at))
+        elif isinstance(message, Sensitivities) and message.at > self._limits_at:
+            # Part of the stream like the readings, so that a second pass judges each reading by the same limits.
+            self._limits_at = message.at
+            own = {(one.source, one.category): known_limits(one.limits) for one in message.series}
+            self.model.table.adopt(own)
         self.position = Position(event.offset, fingerprint, at)
         metrics.OFFSET.set(event.offset)
         if published_at is not None:

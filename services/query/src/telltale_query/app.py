@@ -20,6 +20,9 @@ from telltale_query.imports.endpoints import router as imports
 from telltale_query.jobs.endpoints import router as jobs
 from telltale_query.ledger.endpoints import router as ledger
 from telltale_query.records.endpoints import router as records
+from telltale_query.sensitivity.announcer import SensitivityAnnouncer
+from telltale_query.sensitivity.endpoints import router as sensitivity
+from telltale_query.sensitivity.service import Trials
 from telltale_query.series.endpoints import router as series
 from telltale_query.settings import Settings
 from telltale_query.system.endpoints import router as system
@@ -74,14 +77,19 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     revocations = RevocationFeed(address, topo, publisher, verifier.revocations, name="query")
     health.add("revocations", lambda: revocations.problem, needed=False)
 
+    sensitivities = SensitivityAnnouncer(engine, publisher)
+    trials = Trials()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(engine.dispose)
+            stack.callback(trials.close)
             await wait_for_schema(engine, SCHEMA_VERSION)
             await stack.enter_async_context(publisher)
             await stack.enter_async_context(inspector)
-            await stack.enter_async_context(background({"system events": events.run, "revocations": revocations.run}))
+            tasks = {"system events": events.run, "revocations": revocations.run, "sensitivities": sensitivities.run}
+            await stack.enter_async_context(background(tasks))
             await revocations.catch_up()
             yield
 
@@ -89,6 +97,8 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT, exempt=[f"{API}{path}" for path in UPLOADS])
     app.state.settings = settings
     app.state.engine = engine
+    app.state.sensitivities = sensitivities
+    app.state.trials = trials
     app.state.verifier = verifier
     exporter = Exporter(engine, max_rows=settings.export_max_rows, rows_at_once=DIRECT_ROWS_AT_ONCE)
     app.state.direct_exports = DirectExports(exporter)
@@ -98,7 +108,8 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
         app.add_exception_handler(failure, _on_database_failure)
     # exports before records: /records/export is no record's id.
     for router in (
-        series, exports, deletions, records, analytics, anomalies, ledger, dead_letters, imports, jobs, system,
+        series, exports, deletions, records, analytics, sensitivity, anomalies, ledger, dead_letters, imports, jobs,
+        system,
     ):  # fmt: skip
         app.include_router(router, prefix=API)
     return app

@@ -9,6 +9,7 @@ from telltale_shared.contracts.anomalies import AnomalyDetected
 from telltale_shared.contracts.codec import MalformedMessage, decode, decode_identity, encode, schema_of
 from telltale_shared.contracts.identity import Revocation, RevocationFence
 from telltale_shared.contracts.readings import ReadingBatch, SeriesKey
+from telltale_shared.contracts.sensitivities import Sensitivities, SeriesLimits
 from telltale_shared.contracts.system import Heartbeat, LogEvent, ProducerState
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "ReadingBatch",
     "Revocation",
     "RevocationFence",
+    "Sensitivities",
     "SeriesKey",
+    "SeriesLimits",
     "decode",
     "decode_identity",
     "encode",

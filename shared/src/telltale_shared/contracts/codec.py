@@ -5,9 +5,10 @@ import msgspec
 from telltale_shared.contracts.anomalies import AnomalyDetected
 from telltale_shared.contracts.identity import IdentityMessage
 from telltale_shared.contracts.readings import ReadingBatch
+from telltale_shared.contracts.sensitivities import Sensitivities
 from telltale_shared.contracts.system import Heartbeat, LogEvent
 
-Message = ReadingBatch | AnomalyDetected | Heartbeat | LogEvent
+Message = ReadingBatch | AnomalyDetected | Heartbeat | LogEvent | Sensitivities
 AnyMessage = Message | IdentityMessage
 
 _encoder = msgspec.json.Encoder()

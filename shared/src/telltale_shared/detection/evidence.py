@@ -63,7 +63,8 @@ def weigh(c: Columns, rare: Floats, once_in: Floats, news: News, beyond: Mask, s
         stuck: where a flatline lasts.
         tuning: the constants.
     """
-    record = tuning.threshold / tuning.record * news.part
+    # The root, because a record can be no more than half of what was seen: so it stays comparable with distances.
+    record = tuning.threshold * np.sqrt(news.part / tuning.record)
     score = np.zeros_like(c.limit)
     once = np.zeros_like(c.limit)
     for kind, of, scale in ((SPIKE, JUMP, VALUE), (LEVEL_SHIFT, SHIFT, MEAN)):

@@ -44,6 +44,7 @@ class Kind(StrEnum):
 
 KINDS = tuple(Kind)
 PLACE = {kind: place for place, kind in enumerate(KINDS)}
+_DEFAULTS = dict.fromkeys(KINDS, TUNING.threshold)
 
 BUCKETS = 48
 """Half hours of the daily profile, in UTC."""
@@ -162,6 +163,8 @@ class Table:
     block: Floats = field(default_factory=lambda: np.zeros((WIDTH, 16)))
     profile: Floats = field(default_factory=lambda: np.full((16, BUCKETS), np.nan))
     """(series, BUCKETS): mean of each half hour of the day; NaN until it has been seen."""
+    limits: dict[tuple[str, str], dict[Kind, float]] = field(default_factory=dict)
+    """Of the series that are not watched as by default, known or not, by source and category."""
     _rows: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -170,7 +173,8 @@ class Table:
     def copy(self) -> "Table":
         """A copy that later readings do not change."""
         size = len(self.series)
-        return Table(self.capacity_limit, list(self.series), self.block[:, :size].copy(), self.profile[:size].copy())
+        block, profile = self.block[:, :size].copy(), self.profile[:size].copy()
+        return Table(self.capacity_limit, list(self.series), block, profile, dict(self.limits))
 
     def __len__(self) -> int:
         return len(self.series)
@@ -189,10 +193,18 @@ class Table:
             more = max(16, row)
             self.block = np.concatenate([self.block, np.zeros((WIDTH, more))], axis=1)
             self.profile = np.concatenate([self.profile, np.full((more, BUCKETS), np.nan)])
-        Columns(self.block).limit[:, row] = TUNING.threshold
         self.series.append(Series(source, category, unit))
         self._rows[source, category] = row
+        self.set_limits(row, _DEFAULTS | self.limits.get((source, category), {}))
         return row
+
+    def adopt(self, limits: dict[tuple[str, str], dict[Kind, float]]) -> None:
+        """Watches the series named as ``limits`` say, from their next reading on, and all others as by default."""
+        changed = self.limits.keys() | limits.keys()
+        self.limits = limits
+        for name in changed:
+            if name in self._rows:
+                self.set_limits(self._rows[name], _DEFAULTS | limits.get(name, {}))
 
     def set_limits(self, row: int, limits: Mapping[Kind, float]) -> None:
         """From which score each kind is worth an alarm, from the next reading on; kinds left out keep theirs."""

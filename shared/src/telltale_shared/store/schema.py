@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import BIGINT, DATETIME, INTEGER
 
-SCHEMA_VERSION = "2026_11_24_jobs"
+SCHEMA_VERSION = "2026_11_24_sensitivity"
 """The migration that this code was written for."""
 
 metadata = MetaData()
@@ -180,6 +180,18 @@ anomalies = Table(
     Column("verdict", String(16)),
     Column("verdict_by", String(100)),
     Column("verdict_at", INSTANT),
+)
+
+sensitivities = Table(
+    "sensitivities",
+    metadata,
+    Column("series_id", UNSIGNED, primary_key=True),
+    # The score from which on anomalies of the series are marked.
+    Column("threshold", Double, nullable=False),
+    # Verdicts given before it no longer count.
+    Column("verdicts_from", INSTANT),
+    Column("set_by", String(100), nullable=False),
+    Column("set_at", INSTANT, nullable=False),
 )
 
 record_edits = Table(

@@ -11,6 +11,7 @@ from telltale_query.connections import Engine, Reading
 from telltale_query.paging import Page, Window, bad_cursor
 from telltale_query.principals import actor_of
 from telltale_query.replies import reply
+from telltale_query.sensitivity.endpoints import Announcer
 from telltale_shared.database import in_transaction
 from telltale_shared.errors import NotFound, ProblemDetails
 from telltale_shared.security import User, Viewer
@@ -39,8 +40,13 @@ async def get_anomalies(_: Viewer, connection: Reading, query: Annotated[Anomaly
     "/anomalies/{anomaly_id}", summary="Confirm or dismiss an anomaly", response_model=Anomaly,
     responses={404: {"model": ProblemDetails, "description": "There is no such anomaly."}},
 )  # fmt: skip
-async def judge(principal: User, engine: Engine, request: Request, anomaly_id: str, judgement: Judgement) -> Response:
-    """A dismissed anomaly no longer counts; null takes the verdict back. The audit trail keeps every verdict."""
+async def judge(
+    principal: User, engine: Engine, request: Request, announcer: Announcer, anomaly_id: str, judgement: Judgement
+) -> Response:
+    """A dismissed anomaly no longer counts, and its kind must be more unusual to be marked in its series again.
+
+    null takes the verdict back, and what it taught. The audit trail keeps every verdict.
+    """
     number = int(anomaly_id) if anomaly_id.isascii() and anomaly_id.isdigit() else 0
     actor = actor_of(principal, request)
 
@@ -52,4 +58,5 @@ async def judge(principal: User, engine: Engine, request: Request, anomaly_id: s
     judged = await in_transaction(engine, work)
     if judged is None:
         raise NotFound("there is no such anomaly: its record may have been deleted")
+    announcer.changed()
     return reply(judged)
