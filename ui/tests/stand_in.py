@@ -7,6 +7,7 @@ import asyncio
 import math
 import secrets
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -79,6 +80,7 @@ class StandIn:
         ]
         self.api_keys: list[dict[str, Any]] = []
         self.anomalies: list[dict[str, Any]] = []
+        self.threshold = 6.0
         self.injected: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.edits: list[dict[str, Any]] = []
         self.revisions: dict[str, int] = {}
@@ -292,6 +294,15 @@ class StandIn:
         found.update(await request.json())
         return JSONResponse(found)
 
+    async def sensitivity(self, request: Request) -> Response:
+        if request.method == "PUT":
+            self.threshold = {"low": 9.0, "normal": 6.0, "high": 4.5}[(await request.json())["level"]]
+        return JSONResponse(replies.sensitivity(self.threshold))
+
+    async def try_sensitivity(self, request: Request) -> Response:
+        trial = await request.json()
+        return JSONResponse(replies.trial(time.time_ns() // 1_000, marks=1 if trial.get("level") == "low" else 3))
+
     async def ledger(self, request: Request) -> Response:
         return JSONResponse(replies.ledger())
 
@@ -441,6 +452,8 @@ def create_app() -> Starlette:
                 for name in ("summary", "categories", "sources", "timeseries", "top", "distribution")
             ),
             Route(f"{api}/anomalies", it.list_anomalies),
+            Route(f"{api}/anomalies/try", it.try_sensitivity, methods=["POST"]),
+            Route(f"{api}/sensitivity", it.sensitivity, methods=["GET", "PUT"]),
             Route(f"{api}/anomalies/{{id}}", it.judge, methods=["PATCH"]),
             Route(f"{api}/ledger", it.ledger),
             Route(f"{api}/status", it.status),

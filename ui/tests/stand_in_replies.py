@@ -166,3 +166,38 @@ def anomaly(which: int, at: int) -> AnomalyDetected:
         explanation=f"{value:.1f} lies far above the expected range.",
         detected_at=at + 40_000,
     )
+
+
+def sensitivity(threshold: float) -> dict[str, Any]:
+    """How a series is watched; two of its spikes were dismissed."""
+    levels = {"high": 4.5, "normal": 6.0, "low": 9.0}
+    kinds = ("spike", "level_shift", "variance", "season", "flatline", "out_of_range")
+    return {
+        "threshold": threshold,
+        "level": next((name for name, value in levels.items() if value == threshold), None),
+        "levels": levels,
+        "kinds": [
+            {"kind": kind, "limit": threshold * (1.5625 if kind == "spike" else 1), "lessons": 2 * (kind == "spike")}
+            for kind in kinds
+        ],
+        "verdicts_from": None,
+        "set_by": None,
+        "set_at": None,
+    }
+
+
+def trial(now: int, *, marks: int) -> dict[str, Any]:
+    """What a sensitivity would have marked."""
+    anomalies = [
+        {
+            "observed_at": iso(now - (n + 1) * 600_000_000),
+            "value": 70.0 + n,
+            "score": 9.0,
+            "expected_low": 40.0,
+            "expected_high": 50.0,
+            "kind": "spike",
+            "explanation": "Spike: far above what was expected.",
+        }
+        for n in range(marks)
+    ]
+    return {"threshold": 6.0, "readings": 7_200, "read_from": None, "is_whole": True, "anomalies": anomalies}

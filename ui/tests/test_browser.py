@@ -75,6 +75,22 @@ def test_an_injected_anomaly_is_marked_and_can_be_judged(open_as: Callable[..., 
     assert figure(page, "sockets") == "1", "script reruns must not open sockets"
 
 
+def test_a_sensitivity_is_tried_before_it_is_saved(open_as: Callable[..., Page]) -> None:
+    page = open_as("User")
+    expect_figure(page, "state", "live")
+    page.get_by_role("button", name="Sensitivity").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("2 more dismissed than confirmed")).to_be_visible()
+    dialog.get_by_role("button", name="Try").click()
+    expect(dialog.get_by_text("3 of 7,200 readings would have been marked.")).to_be_visible()
+    expect(dialog.locator(".main-svg").first).to_be_visible()
+    dialog.get_by_text("Low", exact=True).click()
+    dialog.get_by_role("button", name="Try").click()
+    expect(dialog.get_by_text("1 of 7,200 readings would have been marked.")).to_be_visible()
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("is watched with the new sensitivity.")).to_be_visible()
+
+
 def test_choosing_a_source_keeps_the_socket_and_lives_in_the_address(open_as: Callable[..., Page]) -> None:
     page = open_as("Viewer")
     expect_figure(page, "series", "8")

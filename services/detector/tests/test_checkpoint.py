@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from telltale_detector import checkpoint
 from telltale_detector.checkpoint import Checkpoint, Position, UnreadableCheckpoint
 from telltale_shared.detection.model import Model, Readings
-from telltale_shared.detection.state import Integers
+from telltale_shared.detection.state import PLACE, Columns, Integers, Kind
 
 MINUTE = 60_000_000
 
@@ -52,6 +52,22 @@ def test_a_model_that_comes_back_goes_on_as_if_it_had_never_stopped(tmp_path: Pa
     one, other = model.score(more), again.score(more)
     assert one.anomalies == other.anomalies != []
     assert np.array_equal(one.score, other.score)
+
+
+def test_limits_come_back_too_also_those_of_series_not_seen_yet(tmp_path: Path) -> None:
+    model = taught(2, 100)
+    model.table.adopt({("s1", "temperature"): {Kind.SPIKE: 9.0}, ("later", "temperature"): {Kind.FLATLINE: 12.0}})
+    checkpoint.save(tmp_path / "one", kept(model))
+    loaded = checkpoint.load(tmp_path / "one", capacity_limit=10)
+    assert loaded is not None
+    table = loaded.table
+    limit = Columns(table.block).limit
+    assert limit[:, 0].tolist() == [6.0] * 6
+    assert limit[:, 1].tolist() == [9.0, *[6.0] * 5]
+    assert table.row("later", "temperature", None) == 2
+    assert Columns(table.block).limit[PLACE[Kind.FLATLINE], 2] == 12.0
+    table.adopt({})
+    assert (Columns(table.block).limit[:, :3] == 6.0).all()
 
 
 def test_there_may_be_none_yet(tmp_path: Path) -> None:

@@ -28,7 +28,17 @@ from telltale_shared.broker import (
     consume,
     follow,
 )
-from telltale_shared.contracts import AnomalyDetected, LogEvent, ReadingBatch, SeriesKey, decode, encode, schema_of
+from telltale_shared.contracts import (
+    AnomalyDetected,
+    LogEvent,
+    ReadingBatch,
+    Sensitivities,
+    SeriesKey,
+    SeriesLimits,
+    decode,
+    encode,
+    schema_of,
+)
 from telltale_shared.system_events import now_us
 from telltale_shared.testing import Access, Servers, eventually
 from telltale_shared.topology import EVENTS_QUEUE, LIVE_READINGS, LIVE_STREAM, topology
@@ -239,6 +249,21 @@ async def test_a_stream_that_is_deleted_and_made_again_is_scored_whole(
         await publish(access, batches[101:])
         await until(partial(all_scored, free_port, 0, 400))
         await eventually(lambda: len(anomalies(events)) == 1)
+
+
+async def test_how_sensitive_a_series_is_watched_comes_with_the_stream(tmp_path: Path) -> None:
+    consumer = offline(tmp_path)
+    batches = deliveries(400, anomalous=300)
+    strict = Sensitivities(at=5, series=[SeriesLimits("press-1", "temperature", {"spike": 25.0, "level_shift": 25.0})])
+    old = Sensitivities(at=4, series=[])
+    messages: list[Sensitivities | ReadingBatch] = [strict, old, *batches]
+    for offset, message in enumerate(messages):
+        await consumer.handle(StreamEvent(offset, encode(message), schema_of(message), {}))
+    assert consumer.found == 0
+    default = offline(tmp_path / "other")
+    for offset, batch in enumerate(batches):
+        await default.handle(StreamEvent(offset, encode(batch), schema_of(batch), {}))
+    assert default.found == 1
 
 
 def offline(folder: Path, link: Link | None = None) -> Consumer:

@@ -45,8 +45,6 @@ async def mark(api: Api, kind: str, number: int) -> str:
     page = await api.get("/anomalies", {"kind": kind, "limit": 1_000})
     stamp = rfc3339(START + timedelta(seconds=number))[:19]
     return next(str(one["id"]) for one in page["items"] if one["observed_at"][:19] == stamp)
-        one["id"] for one in page["items"] if one["observed_at"][:19] == rfc3339(START + timedelta(seconds=number))[:19]
-    )
 
 
 async def trial(api: Api, **chosen: object) -> dict[str, object]:

@@ -126,6 +126,19 @@ class DataCalls(UserCalls):
         """Record a person's verdict: ``confirmed``, ``dismissed`` or ``None``."""
         self._call("PATCH", f"{self._query}/anomalies/{anomaly_id}", body={"verdict": verdict})
 
+    def sensitivity(self, source: str, category: str) -> Json:
+        """How sensitive a series is watched, and what verdicts taught."""
+        return self._object(f"{self._query}/sensitivity", {"source": source, "category": category})
+
+    def set_sensitivity(self, source: str, category: str, chosen: Json, *, forget_verdicts: bool = False) -> None:
+        """Watch a series with ``level`` or ``threshold``, as ``chosen`` says."""
+        body = {"source": source, "category": category, "forget_verdicts": forget_verdicts, **chosen}
+        self._call("PUT", f"{self._query}/sensitivity", body=body)
+
+    def try_sensitivity(self, trial: Json) -> Json:
+        """What a sensitivity would have marked among stored readings; changes nothing."""
+        return self._send("POST", f"{self._query}/anomalies/try", trial)
+
     def inject_anomaly(self, body: Json) -> Json:
         """Have the generator produce one anomaly, to see it caught."""
         return self._send("POST", f"{self._generator}/generator/anomalies", body)

@@ -78,5 +78,6 @@ def judge_dialog(clicked: dict[str, Any]) -> None:
     except ApiError as error:
         st.error(feedback.describe(error), title=error.title, icon=":material/error:")
         return
-    feedback.done(f"The anomaly is {verdict}.")
+    lesson = " Its kind must be more unusual in this series from now on." if verdict == "dismissed" else ""
+    feedback.done(f"The anomaly is {verdict}.{lesson}")
     st.rerun()

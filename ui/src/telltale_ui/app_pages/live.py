@@ -8,6 +8,7 @@ from telltale_ui.filters import series_filters
 from telltale_ui.inject import inject_dialog
 from telltale_ui.judge import judge_dialog, verdicts
 from telltale_ui.live_chart import live_chart
+from telltale_ui.sensitivity import sensitivity_dialog
 
 feedback.show_done()
 try:
@@ -37,6 +38,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         )
         if inject:
             inject_dialog(series)
+    if st.button(
+        "Sensitivity",
+        icon=":material/tune:",
+        key="sensitivity",
+        help="How unusual a reading must be to be marked; tried on stored readings before it is saved.",
+    ):
+        sensitivity_dialog(series)
 
 events = live_chart(
     sources=sources, categories=categories, minutes=int(minutes.split()[0]), verdicts=judged, key="live_chart"

@@ -13,9 +13,10 @@ from telltale_shared.detection.model import Model, Readings
 from telltale_shared.detection.state import Kind
 from telltale_shared.errors import Unavailable
 
-READINGS_MAX = 20_000
-"""Readings at most in one trial, the newest of the range: a few seconds of work."""
-TIMEOUT = 30.0
+READINGS_MAX = 10_000
+"""Readings at most in one trial, the newest of the range: about 3 seconds of work."""
+TIMEOUT = 14.0
+"""Seconds, waiting for one's turn included: the UI waits for 15."""
 
 
 def replay(
