@@ -83,7 +83,7 @@ def test_a_sensitivity_is_tried_before_it_is_saved(open_as: Callable[..., Page])
     expect(dialog.get_by_text("2 more dismissed than confirmed")).to_be_visible()
     dialog.get_by_role("button", name="Try").click()
     expect(dialog.get_by_text("3 of 7,200 readings would have been marked.")).to_be_visible()
-    expect(dialog.locator(".main-svg").first).to_be_visible()
+    expect(dialog.locator(".main-svg").first).to_be_visible(timeout=30_000)  # Plotly is loaded then
     dialog.get_by_text("Low", exact=True).click()
     dialog.get_by_role("button", name="Try").click()
     expect(dialog.get_by_text("1 of 7,200 readings would have been marked.")).to_be_visible()
