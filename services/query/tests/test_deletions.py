@@ -17,7 +17,7 @@ from telltale_shared.security import Role
 from telltale_shared.store.removals import remove_records
 from telltale_shared.testing_rollups import compare
 
-from .conftest import Api, now, rfc3339
+from .conftest import Api, now, rfc3339, token
 
 pytestmark = pytest.mark.anyio
 
@@ -157,6 +157,15 @@ async def test_bad_filters_are_refused(api: Api, chosen: dict[str, Any], field: 
     refused = await api.call("POST", "/records/deletions/preview", json=chosen)
     assert refused.status_code == 422, refused.text
     assert [error["field"] for error in refused.json()["errors"]] == [field]
+
+
+async def test_half_a_character_is_refused(api: Api) -> None:
+    """JSON may name one, and no database can be asked for it."""
+    refused = await api.http.post(
+        "/api/v1/records/deletions/preview", content=b'{"source": ["\\ud800"]}',
+        headers={"Authorization": f"Bearer {token(Role.ADMIN)}", "Content-Type": "application/json"},
+    )  # fmt: skip
+    assert refused.status_code == 422, refused.text
 
 
 async def test_only_administrators_may(api: Api) -> None:

@@ -301,6 +301,7 @@ async def test_options_may_come_as_form_fields(api: Api) -> None:
         ({"Content-Type": "text/csv"}, b"source\r\n"),
         ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x\r\nnot a header\r\n"),
         ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x--\r\n"),
+        ({"Content-Type": f"multipart/form-data; boundary={'x' * 300}"}, b""),
         ({}, b""),
         (
             {"Content-Type": "multipart/form-data; boundary=x"},

@@ -2,14 +2,22 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from telltale_query.instants import Instant
 from telltale_query.paging import DEFAULT_LIMIT, PAGE_LIMIT
 
 NAMES_MAX = 200
 
-Names = Annotated[list[str], Field(max_length=NAMES_MAX)]
+
+def _storable(name: str) -> str:
+    # JSON may name halves of characters, which the database cannot even be asked for.
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise ValueError("holds characters that cannot be stored")
+    return name
+
+
+Names = Annotated[list[Annotated[str, AfterValidator(_storable)]], Field(max_length=NAMES_MAX)]
 
 Word = Annotated[str, Field(max_length=64, pattern=r"^[ -~]*$")]
 """A word of ours, like a kind or a reason. Its column is ASCII and cannot be compared with other text."""

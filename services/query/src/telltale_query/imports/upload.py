@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
@@ -118,24 +118,27 @@ class _Parts:
         self._disposition: dict[bytes, bytes] = {}
         self._value = bytearray()
         self._small = 0
-        self._parser = MultipartParser(
-            options[b"boundary"],
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": self._on_header_name,
-                "on_header_value": self._on_header_value,
-                "on_header_end": self._on_header_end,
-                "on_headers_finished": self._on_headers,
-                "on_part_data": self._on_data,
-                "on_part_end": self._end,
-            },
-        )
+        try:
+            self._parser = MultipartParser(
+                options[b"boundary"],
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_field": self._on_header_name,
+                    "on_header_value": self._on_header_value,
+                    "on_header_end": self._on_header_end,
+                    "on_headers_finished": self._on_headers,
+                    "on_part_data": self._on_data,
+                    "on_part_end": self._end,
+                },
+            )
+        except FormParserError as error:
+            raise InvalidRequest(f"the boundary of the parts cannot be used: {error}") from error
 
     def feed(self, chunk: bytes) -> None:
         """Take in the next bytes of the body."""
         try:
             self._parser.write(chunk)
-        except MultipartParseError as error:
+        except FormParserError as error:
             raise InvalidRequest(f"the body is not multipart/form-data: {error}") from error
 
     def take(self) -> bytes:
