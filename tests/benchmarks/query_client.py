@@ -13,6 +13,7 @@ from jwt.algorithms import OKPAlgorithm
 from large_store.folder import Store
 
 from telltale_query.app import create_app
+from telltale_query.heap import settle
 from telltale_query.settings import Settings
 from telltale_shared.security import AUDIENCE, ISSUER, TokenVerifier
 
@@ -44,6 +45,7 @@ async def query_client(store: Store) -> AsyncIterator[QueryClient]:
         {"database_url": store.url, "database_password": store.servers.mariadb_password, "statement_timeout": 60}
     )
     app = create_app(settings, verifier=TokenVerifier("http://auth", http=auth))
+    settle()  # as the service does
     now = int(time.time())
     claims = {
         "iss": ISSUER, "aud": AUDIENCE, "sub": "1", "jti": "bench", "typ": "access", "role": "VIEWER", "ver": 1,

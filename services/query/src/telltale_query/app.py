@@ -16,6 +16,7 @@ from telltale_query.deletions.endpoints import router as deletions
 from telltale_query.exports.endpoints import router as exports
 from telltale_query.exports.kept import KeptExports
 from telltale_query.exports.service import DIRECT_ROWS_AT_ONCE, DirectExports, Exporter
+from telltale_query.heap import settle
 from telltale_query.imports.endpoints import router as imports
 from telltale_query.jobs.endpoints import router as jobs
 from telltale_query.ledger.endpoints import router as ledger
@@ -91,6 +92,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
             tasks = {"system events": events.run, "revocations": revocations.run, "sensitivities": sensitivities.run}
             await stack.enter_async_context(background(tasks))
             await revocations.catch_up()
+            settle()
             yield
 
     app = service_app("query", version=__version__, settings=settings, health=health, lifespan=lifespan)
