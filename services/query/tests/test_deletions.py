@@ -11,6 +11,7 @@ from sqlalchemy import text
 from telltale_query.deletions import service
 from telltale_query.deletions.schemas import KIND
 from telltale_query.jobs.runner import Runner
+from telltale_query.paging import Total
 from telltale_query.records import walk
 from telltale_shared.database import in_transaction
 from telltale_shared.security import Role
@@ -157,6 +158,21 @@ async def test_bad_filters_are_refused(api: Api, chosen: dict[str, Any], field: 
     refused = await api.call("POST", "/records/deletions/preview", json=chosen)
     assert refused.status_code == 422, refused.text
     assert [error["field"] for error in refused.json()["errors"]] == [field]
+
+
+async def test_a_job_names_no_total_that_nobody_knows(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await store(api, 40)
+
+    async def at_least(*_: Any, **__: Any) -> Total:
+        return Total(3, exact=False)
+
+    monkeypatch.setattr(service, "count_cheaply", at_least)
+    ordered = await api.call(
+        "POST", "/records/deletions", json={"filter": {"max_value": 5.5, "source": ["a"]}, "expected_count": 3}
+    )
+    await work(api)
+    job = await api.get(f"/jobs/{ordered.json()['id']}")
+    assert (job["state"], job["rows_done"], job["rows_total"]) == ("done", 6, None)
 
 
 async def test_half_a_character_is_refused(api: Api) -> None:

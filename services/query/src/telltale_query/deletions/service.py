@@ -57,7 +57,7 @@ async def order_deletion(engine: AsyncEngine, actor: Actor, deletion: Deletion) 
             f"these are {'' if total.exact else 'at least '}{total.count:,} records by now and not "
             f"{deletion.expected_count:,}: look at the preview again, and give the filter an end (`to`)"
         )
-    job_id = await in_transaction(engine, partial(_begin, actor=actor, deletion=deletion))
+    job_id = await in_transaction(engine, partial(_begin, actor=actor, deletion=deletion, exact=total.exact))
     async with engine.connect() as connection:
         return await read_job(connection, job_id)
 
@@ -66,14 +66,15 @@ async def _count(connection: AsyncConnection, query: ReadingQuery) -> Total:
     return await count_cheaply(connection, await select_stored(connection, query), effort=EFFORT)
 
 
-async def _begin(connection: AsyncConnection, actor: Actor, deletion: Deletion) -> int:
+async def _begin(connection: AsyncConnection, actor: Actor, deletion: Deletion, exact: bool) -> int:
     chosen = as_json(deletion.filter)
     before: Facts = {"expected": deletion.expected_count, **{name: _fact(value) for name, value in chosen.items()}}
     target = "records · " + " · ".join(f"{name} {_fact(value)}" for name, value in chosen.items())
     audit_id = await write_audit(
         connection, actor, "record.delete_many", target, before=before, after={"deleted": 0}, outcome=BEGUN
     )
-    parameters = {"filter": chosen, "expected_count": deletion.expected_count, "audit_id": audit_id}
+    rows_total = deletion.expected_count if exact else None
+    parameters = {"filter": chosen, "rows_total": rows_total, "audit_id": audit_id}
     return await create_job(connection, actor, KIND, parameters)
 
 
@@ -94,7 +95,7 @@ async def _delete(run: JobRun) -> Mapping[str, Any]:
         selection = await select_stored(connection, query)
         deleted = await _deleted(connection, audit_id)
         await connection.rollback()
-        await run.progress(phase="deleting", rows_done=deleted, rows_total=run.job.parameters["expected_count"])
+        await run.progress(phase="deleting", rows_done=deleted, rows_total=run.job.parameters["rows_total"])
         async for spans in stretches(connection, selection):
             await run.checkpoint()
             step = partial(_delete_some, run=run, selection=selection, spans=spans)
