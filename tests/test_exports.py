@@ -29,7 +29,7 @@ def wait_for_export(query: httpx.Client, export_id: int, *, rows: int = 0, state
 
 @pytest.mark.timeout(300)
 def test_an_export_is_whole_when_its_process_is_killed(stack: Stack, tmp_path: Path) -> None:
-    path = generated(tmp_path, "--rows", str(ROWS), "--series", "40", "--interval", "1", "--seed", "3")
+    path = generated(tmp_path, "--rows", str(ROWS), "--series", "40", "--interval", "1", "--seed", "3", days_ago=70)
     with stack.client("query", "user") as query:
         import_id = send(query, path)
         wait(query, import_id, in_state("applied"))

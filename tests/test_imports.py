@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ SAMPLE_ROWS = 3_072
 PATIENCE = 60.0
 
 
-def generated(folder: Path, *arguments: str) -> Path:
-    """A file as sample_data/generate.py writes it, up to this hour."""
+def generated(folder: Path, *arguments: str, days_ago: int) -> Path:
+    """A file as sample_data/generate.py writes it, up to some midnight: each test has days of its own."""
     path = folder / "rows.csv"
+    end = (datetime.now(UTC) - timedelta(days=days_ago)).strftime("%Y-%m-%dT00:00:00Z")
     subprocess.run(
-        [sys.executable, str(ROOT / "sample_data" / "generate.py"), "--output", str(path), *arguments], check=True
+        [sys.executable, str(ROOT / "sample_data/generate.py"), "--output", str(path), "--end", end, *arguments],
+        check=True,
     )
     return path
 
@@ -47,12 +50,13 @@ def in_state(state: str) -> Callable[[Any], bool]:
 
 @pytest.mark.timeout(300)
 def test_the_sample_is_imported_seen_exported_and_undone(stack: Stack, tmp_path: Path) -> None:
-    path = generated(tmp_path)
+    path = generated(tmp_path, days_ago=50)
     with stack.client("query", "user") as query:
         import_id = send(query, path)
         applied = wait(query, import_id, in_state("applied"))
         assert applied["rows"]["stored"] == SAMPLE_ROWS
-        chosen = {"source": ["greenhouse-1", "cold-store-1", "well-1", "kiln-1"]}
+        ended = (datetime.now(UTC) - timedelta(days=49)).isoformat()
+        chosen = {"source": ["greenhouse-1", "cold-store-1", "well-1", "kiln-1"], "to": ended, "import_id": import_id}
         summary = query.get("/analytics/summary", params=chosen).json()
         assert summary["count"] == SAMPLE_ROWS
         exported = query.get("/records/export", params={**chosen, "format": "csv", "sort": "observed_at"})
@@ -70,7 +74,7 @@ def test_the_sample_is_imported_seen_exported_and_undone(stack: Stack, tmp_path:
 @pytest.mark.timeout(300)
 def test_an_import_goes_on_when_its_processes_are_killed(stack: Stack, tmp_path: Path) -> None:
     rows = 100_000
-    path = generated(tmp_path, "--rows", str(rows), "--series", "40", "--interval", "1", "--seed", "2")
+    path = generated(tmp_path, "--rows", str(rows), "--series", "40", "--interval", "1", "--seed", "2", days_ago=60)
     with stack.client("query", "user") as query:
         import_id = send(query, path)
         wait(query, import_id, lambda one: one["job"]["phase"] in ("checking", "sorting", "applying"))

@@ -77,6 +77,8 @@ def configure_logs(service: str, level: str) -> None:
     # These libraries narrate at INFO what the supervisor and the access log already say.
     for noisy in ("httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # The driver tells of each row that INSERT IGNORE passes over; the store counts them.
+    logging.getLogger("asyncmy").setLevel(logging.ERROR)
     # A lost connection is reported once, by the link that repairs it, and not with the client library's tracebacks.
     for noisy in ("aio_pika", "aiormq"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
