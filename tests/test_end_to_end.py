@@ -57,7 +57,10 @@ def test_default_readings_are_stored_and_nothing_is_missing(stack: Stack, query:
     assert line["stored"] + line["in_flight"] == line["published"]
     series = query.get("/series").raise_for_status().json()["items"]
     assert len({item["category"] for item in series}) >= 4
-    assert all(item["latest"] for item in series if item["source"] != "nobody")
+    # Imports that were taken back leave series without records.
+    own = [item for item in series if item["source"].startswith(("boiler-", "line-", "press-", "pump-"))]
+    assert own
+    assert all(item["latest"] for item in own)
 
 
 def test_this_machine_is_measured(stack: Stack, query: httpx.Client) -> None:
