@@ -56,7 +56,11 @@ def test_the_sample_is_imported_seen_exported_and_undone(stack: Stack, tmp_path:
         applied = wait(query, import_id, in_state("applied"))
         assert applied["rows"]["stored"] == SAMPLE_ROWS
         ended = (datetime.now(UTC) - timedelta(days=49)).isoformat()
-        chosen = {"source": ["greenhouse-1", "cold-store-1", "well-1", "kiln-1"], "to": ended, "import_id": import_id}
+        chosen: dict[str, Any] = {
+            "source": ["greenhouse-1", "cold-store-1", "well-1", "kiln-1"],
+            "to": ended,
+            "import_id": import_id,
+        }
         summary = query.get("/analytics/summary", params=chosen).json()
         assert summary["count"] == SAMPLE_ROWS
         exported = query.get("/records/export", params={**chosen, "format": "csv", "sort": "observed_at"})
