@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from telltale_shared.contracts import (
+    AlertChanged,
     AnomalyDetected,
     Heartbeat,
     LogEvent,
@@ -21,9 +23,28 @@ from telltale_shared.contracts import (
     encode,
     schema_of,
 )
+from telltale_shared.contracts.codec import Message
 
 GOLDEN = Path(__file__).parent / "golden"
-PUBLISHED: dict[str, ReadingBatch | AnomalyDetected | Heartbeat | LogEvent | Sensitivities] = {
+PUBLISHED: dict[str, Message] = {
+    "alert_changed/1": AlertChanged(
+        alert="41",
+        number=1207,
+        rule="3",
+        name="Press too hot",
+        kind="threshold",
+        severity="critical",
+        source="press-1",
+        category="temperature",
+        unit="°C",
+        state="silenced",
+        since=1_795_468_141_000_000,
+        at=1_795_468_261_000_000,
+        value=97.25,
+        explanation="97.25 °C, above 90 °C for 2 min.",
+        by="Ada",
+        until=1_795_471_861_000_000,
+    ),
     "sensitivities/1": Sensitivities(
         at=1_795_468_261_001_533, series=[SeriesLimits("press-1", "temperature", {"spike": 7.5, "flatline": 6.0})]
     ),
@@ -90,7 +111,7 @@ def _body(schema: str) -> bytes:
 
 
 def test_there_is_a_golden_payload_for_every_contract_and_no_other_file() -> None:
-    current = {schema_of(message) for message in (ReadingBatch, AnomalyDetected, Heartbeat, LogEvent, Sensitivities)}
+    current = {schema_of(message) for message in get_args(Message)}
     assert current <= PUBLISHED.keys()
     assert {file.stem for file in GOLDEN.glob("*.json")} == {schema.replace("/", "-") for schema in PUBLISHED}
 

@@ -9,7 +9,15 @@ from telltale_gateway import metrics
 from telltale_gateway.hub import Hub
 from telltale_gateway.window import LiveMessage, position_of
 from telltale_shared.broker import Link, StreamEvent, follow
-from telltale_shared.contracts import LogEvent, MalformedMessage, ReadingBatch, Sensitivities, decode, schema_of
+from telltale_shared.contracts import (
+    AlertChanged,
+    LogEvent,
+    MalformedMessage,
+    ReadingBatch,
+    Sensitivities,
+    decode,
+    schema_of,
+)
 from telltale_shared.contracts.stream import LARGEST, Position
 from telltale_shared.system_events import now_us
 from telltale_shared.topology import LIVE_STREAM
@@ -50,7 +58,7 @@ class Subscriber:
             return
         finally:
             metrics.DECODE_SECONDS.inc(time.perf_counter() - started)
-        if isinstance(message, LogEvent | Sensitivities):
+        if isinstance(message, LogEvent | Sensitivities | AlertChanged):
             return
         if not _can_be_told(message):
             self._refuse(event, "columns of unequal length, an index without a series, or a number out of range")

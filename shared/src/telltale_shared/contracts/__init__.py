@@ -5,14 +5,17 @@ Each struct carries its schema and version as the tag ``schema`` (``"reading_bat
 payloads stay readable for ever (``shared/tests/golden``).
 """
 
+from telltale_shared.contracts.alerts import AlertChanged
 from telltale_shared.contracts.anomalies import AnomalyDetected
 from telltale_shared.contracts.codec import MalformedMessage, decode, decode_identity, encode, schema_of
 from telltale_shared.contracts.identity import Revocation, RevocationFence
 from telltale_shared.contracts.readings import ReadingBatch, SeriesKey
 from telltale_shared.contracts.sensitivities import Sensitivities, SeriesLimits
-from telltale_shared.contracts.system import Heartbeat, LogEvent, ProducerState
+from telltale_shared.contracts.system import LEDGER_MISSING, Heartbeat, LogEvent, ProducerState
 
 __all__ = [
+    "LEDGER_MISSING",
+    "AlertChanged",
     "AnomalyDetected",
     "Heartbeat",
     "LogEvent",

@@ -2,6 +2,10 @@
 
 import msgspec
 
+LEDGER_MISSING = "ledger_missing"
+"""The figure in the writer's heartbeat that counts confirmed readings that are neither stored nor dead nor on their
+way. The built-in alert rule watches it."""
+
 
 class ProducerState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a producer has come; the ledger compares it with what was stored."""
