@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telltale_shared.store.ledger import Account, Numbers, Standing
+from telltale_shared.store.ledger import Account, Numbers, Standing, neighbourhood
 
 
 def numbers(first: int, last: int, confirmed: int = 0) -> Numbers:
@@ -99,3 +99,44 @@ def test_what_a_delivery_says_of_itself_proves_nothing_about_itself() -> None:
     account = Account(1, 0, {})
     account.claim(numbers(5, 9, confirmed=100))
     assert account.proven == 4
+
+
+@st.composite
+def deliveries_with_losses(draw: st.DrawFn) -> list[Numbers]:
+    """Some lost, some late, some twice; each says how far its producer's confirms had come."""
+    deliveries = draw(deliveries_in_any_order())
+    kept = [one for one in deliveries if draw(st.booleans())]
+    return [numbers(one.first, one.last, draw(st.integers(0, one.last + 3))) for one in kept]
+
+
+@given(deliveries_with_losses(), st.data())
+def test_missing_is_what_is_proven_and_not_settled_also_when_only_neighbours_are_read(
+    deliveries: list[Numbers], data: st.DataObject
+) -> None:
+    settled: set[int] = set()
+    proven = 0
+    account = Account(1, 0, {})
+    written: dict[int, int] = {}
+    batch: list[Numbers] = []
+    for delivery in deliveries:
+        batch.append(delivery)
+        if data.draw(st.booleans()):
+            continue
+        low, high = neighbourhood(batch, proven=proven)
+        begin = max((first for first in written if first <= low), default=0)
+        near = {first: last for first, last in written.items() if begin <= first <= high}
+        account = Account(1, account.watermark, near, account.proven, account.published, 0, account.missing)
+        for one in batch:
+            inside = set(range(one.first, one.last + 1))
+            if account.claim(one) is Standing.NEW:
+                assert not inside & settled
+                settled |= inside
+                proven = max(proven, min(one.confirmed, one.first - 1))
+            else:
+                assert inside & settled
+        written = {first: last for first, last in written.items() if first not in account.gone} | account.changed
+        batch = []
+        assert account.proven == proven
+        assert account.missing == len(set(range(1, proven + 1)) - settled)
+        runs = {n for first, last in written.items() for n in range(first, last + 1)}
+        assert runs | set(range(1, account.watermark + 1)) == settled

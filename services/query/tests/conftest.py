@@ -37,7 +37,16 @@ TABLES = (
     *("sketches_minute", "sketches_hour", "sketches_day", "horizons", "jobs", "job_files", "imports", "import_chunks"),
     *("import_series", "import_errors", "import_replacements"),
     *("series", "records", "series_latest", "rollups_minute", "rollups_hour", "rollups_day", "producers"),
-    *("deliveries", "dead_letters", "anomalies", "record_edits", "service_instances", "system_logs", "audit_log"),
+    *(
+        "deliveries",
+        "producer_days",
+        "dead_letters",
+        "anomalies",
+        "record_edits",
+        "service_instances",
+        "system_logs",
+        "audit_log",
+    ),
 )
 SIGNING_KEY = Ed25519PrivateKey.generate()
 

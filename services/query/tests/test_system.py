@@ -93,10 +93,10 @@ async def test_the_ledger_balances(api: Api) -> None:
     # Settled: 1 to 10 and 13 to 16; confirmed before something settled: up to 14; so 11 and 12 are missing.
     at = now()
     await api.run(
-        "INSERT INTO producers (id, producer, service, published, confirmed, dropped, watermark, proven, stored,"
-        " repeated, dead, redelivered, first_seen_at, seen_at)"
-        " VALUES (1, 'gen-1', 'generator', 18, 15, 2, 10, 14, 11, 1, 2, 4, :at, :at),"
-        " (2, 'gen-2', 'generator', 3, 5, 0, 0, 0, 0, 0, 0, 0, :before, :before)",
+        "INSERT INTO producers (id, producer, service, published, confirmed, dropped, watermark, proven, missing,"
+        " stored, repeated, dead, redelivered, first_seen_at, seen_at)"
+        " VALUES (1, 'gen-1', 'generator', 18, 15, 2, 10, 14, 2, 11, 1, 2, 4, :at, :at),"
+        " (2, 'gen-2', 'generator', 5, 5, 0, 0, 0, 0, 0, 0, 0, 0, :before, :before)",
         {"at": at, "before": at - timedelta(minutes=1)},
     )
     await api.run("INSERT INTO deliveries (producer_id, first, last) VALUES (1, 13, 16)")

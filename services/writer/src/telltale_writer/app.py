@@ -22,8 +22,9 @@ from telltale_writer.consumer import ReadingConsumer
 from telltale_writer.decode import DecodedDelivery, decode_delivery, unreadable
 from telltale_writer.events import EventConsumer
 from telltale_writer.ingest import Ingest
+from telltale_writer.ledger_watch import LedgerWatch
 from telltale_writer.metrics import Rate
-from telltale_writer.retention import Retention
+from telltale_writer.retention import Days, Retention
 from telltale_writer.settings import Settings
 
 POOL_SIZE = 6
@@ -55,7 +56,9 @@ def create_app(settings: Settings) -> FastAPI:
             PartitionedTable("records", settings.retention_days),
             PartitionedTable("system_logs", settings.log_retention_days),
         ],
+        Days(ledger=settings.ledger_retention_days, dead_letters=settings.dead_letter_retention_days),
     )
+    ledger = LedgerWatch(engine)
     links = {name: Link(address, broker, name=f"writer {name}") for name in ("readings", "events", "dead")}
 
     health = Health({"database": lambda: database_problem(engine), "ingest": lambda: readings.problem})
@@ -75,17 +78,21 @@ def create_app(settings: Settings) -> FastAPI:
     async def fill_in() -> None:
         await fill_in_sketches(engine)
 
+    def figures() -> dict[str, float]:
+        return {**rate.figures(), **ledger.figures()}
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await wait_for_schema(engine, SCHEMA_VERSION)
         await retention.begin()
         publisher = Publisher(address, broker, name="writer system events")
-        system_events = SystemEvents(publisher, health, service="writer", version=__version__, figures=rate.figures)
+        system_events = SystemEvents(publisher, health, service="writer", version=__version__, figures=figures)
         tasks = {
             "readings": consume_readings,
             "events": consume_events,
             "dead letters": consume_dead,
             "retention": retention.run,
+            "ledger": ledger.run,
             "sketches": fill_in,
             "system events": system_events.run,
         }

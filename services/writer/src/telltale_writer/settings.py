@@ -24,6 +24,9 @@ class Settings(BrokerSettings):
     retention_days: int = Field(365, ge=1, le=3_650)
     """Raw readings older than this are dropped, partition by partition, and refused when they arrive."""
     log_retention_days: int = Field(90, ge=1, le=3_650)
+    ledger_retention_days: int = Field(365, ge=1, le=36_500)
+    """Days of the ledger, and ended producers, older than this are summed up."""
+    dead_letter_retention_days: int = Field(365, ge=1, le=36_500)
 
 
 class MigrationSettings(ServiceSettings):

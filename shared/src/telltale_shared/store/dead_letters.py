@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +20,8 @@ _INSERT = text("""
 INSERT INTO dead_letters (reason, detail, producer, number, `count`, payload, fingerprint, arrived_at)
 VALUES (:reason, :detail, :producer, :number, :count, :payload, :fingerprint, :arrived_at)
 """)
+_FORGET = text("DELETE FROM dead_letters WHERE arrived_at < :before ORDER BY arrived_at LIMIT :n")
+FORGOTTEN_AT_ONCE = 1_000
 _KNOWN = text("SELECT 1 FROM dead_letters WHERE fingerprint = :fingerprint AND reason = :reason LIMIT 1")
 
 
@@ -60,6 +63,14 @@ async def bury(connection: AsyncConnection, letters: Sequence[DeadLetter], *, no
     ]
     for begin in range(0, len(rows), BURIED_AT_ONCE):
         await connection.execute(_INSERT, rows[begin : begin + BURIED_AT_ONCE])
+
+
+async def forget_dead_letters(connection: AsyncConnection, *, before: datetime) -> int:
+    """Remove some of those that arrived before ``before`` (naive UTC); the ledger goes on counting them.
+
+    Returns how many; 0 when none is left.
+    """
+    return (await connection.execute(_FORGET, {"before": before, "n": FORGOTTEN_AT_ONCE})).rowcount
 
 
 async def _is_known(connection: AsyncConnection, letter: DeadLetter) -> bool:

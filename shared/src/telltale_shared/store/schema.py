@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import BIGINT, DATETIME, INTEGER
 
-SCHEMA_VERSION = "2026_11_24_sensitivity"
+SCHEMA_VERSION = "2026_11_24_ledger"
 """The migration that this code was written for."""
 
 metadata = MetaData()
@@ -115,6 +115,8 @@ producers = Table(
     Column("watermark", BIG, nullable=False),
     # Confirmed before a delivery that has itself been settled: by the order of the queue these must have been too.
     Column("proven", BIG, nullable=False),
+    # Numbers up to ``proven`` that are not settled.
+    Column("missing", BIG, nullable=False),
     Column("stored", BIG, nullable=False),
     Column("repeated", BIG, nullable=False),
     Column("dead", BIG, nullable=False),
@@ -137,9 +139,15 @@ producer_days = Table(
     metadata,
     Column("producer_id", UNSIGNED, nullable=False),
     Column("day", Date, nullable=False),
-    Column("stored", BIG, nullable=False),
-    Column("repeated", BIG, nullable=False),
-    Column("dead", BIG, nullable=False),
+    # By how much each figure of the producer changed on that UTC day. May be negative: what was missing may turn up.
+    Column("published", BIGINT, nullable=False),
+    Column("confirmed", BIGINT, nullable=False),
+    Column("stored", BIGINT, nullable=False),
+    Column("repeated", BIGINT, nullable=False),
+    Column("dead", BIGINT, nullable=False),
+    Column("missing", BIGINT, nullable=False),
+    Column("dropped", BIGINT, nullable=False),
+    Column("redelivered", BIGINT, nullable=False),
     PrimaryKeyConstraint("producer_id", "day"),
 )
 

@@ -43,7 +43,12 @@ def instance_row(instance: dict[str, Any], now: datetime) -> dict[str, Any]:
         "Up for": times.age(times.parse(instance["started_at"]), now),
         "Memory": tables.bytes_text(instance["memory_bytes"]),
         "Version": instance["version"],
-        "Figures": ", ".join(f"{name.replace('_', ' ')} {value:,.4g}" for name, value in instance["figures"].items()),
+        # The ledger, which the writer's heartbeat carries too, has a place of its own on this page.
+        "Figures": ", ".join(
+            f"{name.replace('_', ' ')} {value:,.4g}"
+            for name, value in instance["figures"].items()
+            if not name.startswith("ledger_")
+        ),
     }
 
 

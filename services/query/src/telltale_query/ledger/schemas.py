@@ -3,32 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from telltale_shared.store.ledger_figures import LedgerFigures
 
-@dataclass(frozen=True, slots=True)
-class LedgerFigures:
-    """How many numbers a producer gave to readings, and what became of them.
-
-    published = stored + repeated + dead + missing + in_flight
-    """
-
-    published: int
-    """Numbers given to readings."""
-    confirmed: int
-    """Of these, confirmed by the broker."""
-    stored: int
-    """Became a record."""
-    dead: int
-    """Became a dead letter, with its reason."""
-    missing: int
-    """Must have been stored by now and were not: anything but 0 is a fault."""
-    repeated: int
-    """The same reading was stored before."""
-    dropped: int
-    """Given up before they got a number, because the producer's spool was full."""
-    in_flight: int
-    """On their way."""
-    redelivered: int
-    """Came once more after they were settled, and changed nothing."""
+__all__ = ["Ledger", "LedgerFigures", "ProducerLedger"]
 
 
 @dataclass(frozen=True, slots=True)

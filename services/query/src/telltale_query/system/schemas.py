@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from telltale_query.filters import PageQuery, RangeQuery, Word
-from telltale_query.ledger.schemas import LedgerFigures
+from telltale_shared.store.ledger_figures import LedgerFigures
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telltale_query.ledger.repository import read_totals
-from telltale_query.ledger.schemas import LedgerFigures
 from telltale_query.system import repository
 from telltale_query.system.schemas import (
     BrokerStatus,
@@ -25,6 +23,7 @@ from telltale_query.system.schemas import (
 from telltale_shared.broker.inspection import InspectionFailed, QueueInspector
 from telltale_shared.database import error_number
 from telltale_shared.instants import EPOCH
+from telltale_shared.store.ledger_figures import LedgerFigures, read_totals
 from telltale_shared.store.schema import SCHEMA_VERSION
 from telltale_shared.topology import IDENTITY_STREAM, LIVE_STREAM, Topology
 
