@@ -339,6 +339,18 @@ def test_the_unit_of_measurement_changes_nothing(value: Floats, exponent: int) -
 
 
 @settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1_000))
+def test_nothing_negative_is_expected_of_a_series_that_never_was(seed: int) -> None:
+    value = np.random.default_rng(seed).exponential(1, 300)
+    value[250] = 200
+    scores = run(value)
+    assert (scores.expected_low[1:] >= 0).all()
+    assert all(one.expected_low >= 0 and "(-" not in one.explanation for one in scores.anomalies)
+    value[100:] -= 3
+    assert (run(value).expected_low[110:] < 0).any()
+
+
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1_000), st.floats(-1e4, 1e4))
 def test_the_zero_of_the_scale_changes_nothing(seed: int, offset: float) -> None:
     value = np.random.default_rng(seed).normal(0, 1, 300)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from telltale_shared.detection import explain
 from telltale_shared.detection.evidence import Evidence
 from telltale_shared.detection.explain import Anomaly
-from telltale_shared.detection.judging import Judgement, Shift
+from telltale_shared.detection.judging import Judgement, Shift, plausible
 from telltale_shared.detection.novelty import News
 from telltale_shared.detection.state import (
     FAST,
@@ -44,11 +44,12 @@ def held(series: Series, c: Columns, i: int, *, stayed: bool) -> Anomaly | None:
 
     None where it is not worth an alarm as what it turned out to be.
     """
-    at, value, score, low, high, once_in = (
-        float(column[i]) for column in (c.held_at, c.held_value, c.held_score, c.held_low, c.held_high, c.held_once)
+    at, value, score, high, once_in = (
+        float(column[i]) for column in (c.held_at, c.held_value, c.held_score, c.held_high, c.held_once)
     )
     if score < c.limit[LEVEL_SHIFT if stayed else SPIKE, i]:
         return None
+    low = float(plausible(c.held_low[i], c.held_high[i], c.floor[VALUE, i]))
     if stayed:
         after = float(c.run_sum[i] / max(c.run[i], 1.0))
         text = explain.jump(series.unit, after, low, high, at, once_in)
@@ -63,13 +64,14 @@ def anomaly(
     """What one reading gives away, of series ``i`` of the round."""
     at, value, unit = float(t[i]), float(v[i]), series.unit
     once_in = float(evidence.once_in[kind, i])
-    low, high = float(seen.judged.low[i]), float(seen.judged.high[i])
+    least = seen.news.floor[VALUE, i]
+    low, high = float(plausible(seen.judged.low[i], seen.judged.high[i], least)), float(seen.judged.high[i])
     if kind == OUT_OF_RANGE:
         low, high = float(seen.news.floor[VALUE, i]), float(seen.news.ceiling[VALUE, i])
         text = explain.out_of_range(unit, value, low, high, at, once_in)
     elif kind == LEVEL_SHIFT:
-        before, reach = float(c.level[SLOW, i]), float(seen.shift.reach[i])
-        low, high = before - reach, before + reach
+        before, reach = c.level[SLOW, i], seen.shift.reach[i]
+        low, high = float(plausible(before - reach, before + reach, least)), float(before + reach)
         mean = float(c.level[FAST, i])
         if seen.news.part[MEAN, i] > 0:
             low, high = float(seen.news.floor[MEAN, i]), float(seen.news.ceiling[MEAN, i])

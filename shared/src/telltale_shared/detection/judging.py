@@ -62,6 +62,14 @@ def judge(c: Columns, t: Floats, v: Floats, believed: Floats, prediction: Floats
     )
 
 
+def plausible(low: Floats, high: Floats, least: Floats) -> Floats:
+    """``low`` as it is told: not below 0 for a series whose ``least`` value so far is not.
+
+    That -6 MB/s were expected is nothing to tell a person; judging goes on with the range as computed.
+    """
+    return np.where((least >= 0) & (high >= 0), np.maximum(low, 0.0), low)
+
+
 @dataclass(frozen=True)
 class Run:
     """Outliers in a row on one side."""

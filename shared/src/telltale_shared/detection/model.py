@@ -20,7 +20,7 @@ import numpy as np
 from telltale_shared.detection import events, learning, novelty, rarity, season
 from telltale_shared.detection.evidence import Evidence, weigh
 from telltale_shared.detection.explain import Anomaly
-from telltale_shared.detection.judging import Judgement, Run, follow_run, judge, judge_shift, judge_unrest
+from telltale_shared.detection.judging import Judgement, Run, follow_run, judge, judge_shift, judge_unrest, plausible
 from telltale_shared.detection.state import (
     FAST,
     JUMP,
@@ -28,6 +28,7 @@ from telltale_shared.detection.state import (
     SEASON,
     SLOW,
     SPIKE,
+    VALUE,
     Columns,
     Floats,
     Integers,
@@ -122,7 +123,8 @@ class Model:
         believed = novelty.believed(c, v, tuning)
         judged = judge(c, t, v, believed, prediction, tuning)
         scores.distance[places] = judged.score
-        scores.expected_low[places], scores.expected_high[places] = judged.low, judged.high
+        scores.expected_low[places] = plausible(judged.low, judged.high, c.floor[VALUE])
+        scores.expected_high[places] = judged.high
         news = novelty.measure(c, believed, daily, judged, tuning)
         stuck = learning.stand_still(c, t, v, tuning)
         frozen = stuck & (c.count >= tuning.warm_up)
