@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from telltale_query.imports import handlers, staging
+from telltale_query.imports import handlers
 from telltale_query.imports.applying import Applying
+from telltale_query.imports.outdated import forget_outdated
 from telltale_query.jobs.runner import Runner
 from telltale_shared.security import Role
 from telltale_shared.store.schema import imports
@@ -100,17 +101,8 @@ async def test_a_dry_run_is_applied_later_or_forgotten(api: Api) -> None:
     assert (await api.call("DELETE", f"/imports/{forgotten['id']}", role=Role.USER)).json()["state"] == "cancelled"
     assert (await api.call("POST", f"/imports/{forgotten['id']}/apply")).status_code == 409
     assert await staged(api) > 0
-    await staging.forget_outdated(api.engine, hours=24)
+    await forget_outdated(api.engine, hours=24, days=30, retention_days=365)
     assert await staged(api) == 0
-
-
-async def test_a_checked_file_is_forgotten_after_a_day(api: Api) -> None:
-    old, new = await imported(api, FILE, dry_run=True), await imported(api, FILE, dry_run=True)
-    await api.run("UPDATE imports SET created_at = created_at - INTERVAL 25 HOUR WHERE id = :id", {"id": old["id"]})
-    await staging.forget_outdated(api.engine, hours=24)
-    states = [one["state"] for one in (await api.get("/imports"))["items"]]
-    assert states == ["checked", "cancelled"]
-    assert await rows(api, "SELECT DISTINCT import_id FROM import_chunks") == [(new["id"],)]
 
 
 async def test_another_value_is_kept_or_replaced(api: Api) -> None:

@@ -31,4 +31,4 @@ class Settings(BrokerSettings, VerifierSettings):
     job_file_hours: int = Field(24, ge=1, le=8_760)
     """Hours after which the file of a job that has ended is forgotten."""
     job_days: int = Field(30, ge=1, le=3_650)
-    """Days after which a job that has ended is forgotten itself."""
+    """Days after which a job that has ended is forgotten itself, and the errors of an import."""

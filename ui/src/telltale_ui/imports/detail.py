@@ -102,6 +102,7 @@ def _errors(import_id: str) -> None:
     pager = Pager("import_errors", import_id, size=20)
     page = login.api().import_errors(import_id, {"limit": pager.size, "cursor": pager.cursor})
     if not page.items:
+        st.caption("What was wrong in the rows of this file is not kept any more.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("###### What is wrong", width="stretch")

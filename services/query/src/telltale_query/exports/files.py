@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 from typing import BinaryIO, Protocol
 
 from telltale_query.exports.csv_file import CsvFile
 from telltale_query.exports.manifest import Manifest
 from telltale_query.exports.reading import Batch
 from telltale_query.exports.schemas import ExportFormat, ExportQuery
+from telltale_query.exports.scratch import scratch_folder
 from telltale_query.exports.xlsx_file import XlsxFile
 
 
@@ -35,7 +35,7 @@ def record_file(output: BinaryIO, query: ExportQuery, *, sheet_rows: int) -> Ite
         yield CsvFile(output)
     elif query.format is ExportFormat.XLSX:
         with (
-            TemporaryDirectory(prefix="telltale-export-", ignore_cleanup_errors=True) as scratch,
+            scratch_folder() as scratch,
             XlsxFile(output, scratch, zone=query.time_zone, sheet_rows=sheet_rows) as workbook,
         ):
             yield workbook

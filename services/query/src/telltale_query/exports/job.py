@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from xlsxwriter.exceptions import FileCreateError
 
 from telltale_query.exports.schemas import ExportQuery
+from telltale_query.exports.scratch import PREFIX
 from telltale_query.exports.service import Exporter
 from telltale_query.jobs.files import PIECE_BYTES, forget_file, write_piece
 from telltale_query.jobs.run import Cancelled, JobFailed, JobRun
@@ -43,7 +44,7 @@ class ExportJob:
         """
         await forget_file(run.engine, run.job.id)
         try:
-            with TemporaryFile(prefix="telltale-export-") as output:
+            with TemporaryFile(prefix=PREFIX) as output:
                 rows = await self._write(run, output)
                 await run.progress(phase="storing", rows_done=rows, rows_total=rows)
                 size, sha256 = await _store(run, output)

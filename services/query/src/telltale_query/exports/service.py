@@ -16,6 +16,7 @@ from telltale_query.exports.files import record_file
 from telltale_query.exports.manifest import Manifest
 from telltale_query.exports.reading import Batch, Reader, read_ahead
 from telltale_query.exports.schemas import ExportQuery
+from telltale_query.exports.scratch import PREFIX
 from telltale_query.exports.xlsx_file import SHEET_ROWS
 from telltale_query.records.service import count_records, select_records
 from telltale_query.selection import Selection
@@ -189,7 +190,7 @@ class DirectExports:
 
         selection, _ = await self.exporter.select(query, at_most=self._max_rows)
         async with self._slots:
-            output = TemporaryFile(prefix="telltale-export-")  # noqa: SIM115 - handed to the caller
+            output = TemporaryFile(prefix=PREFIX)  # noqa: SIM115 - handed to the caller
             try:
                 await self.exporter.write(
                     output, selection, query, made_by=made_by, at_most=self._max_rows, on_progress=go_on

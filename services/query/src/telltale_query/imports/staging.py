@@ -20,19 +20,12 @@ FINAL = 0
 FORGOTTEN_AT_ONCE = 8
 """Chunks in one transaction."""
 TABLES = ("import_chunks", "import_errors", "import_series")
+"""What checking writes."""
 
 _FORGET = {
     name: text(f"DELETE FROM {name} WHERE import_id = :import_id LIMIT :limit")  # noqa: S608 - our own names
-    for name in TABLES
+    for name in (*TABLES, "import_replacements")
 }
-_UNFINISHED_STAGING = text("""
-SELECT DISTINCT import_chunks.import_id FROM import_chunks JOIN imports ON imports.id = import_chunks.import_id
-WHERE imports.state NOT IN ('checking', 'checked', 'applying') LIMIT 100
-""")
-_OUTDATED = text("""
-UPDATE imports SET state = 'cancelled', finished_at = UTC_TIMESTAMP(6)
-WHERE state = 'checked' AND created_at < UTC_TIMESTAMP(6) - INTERVAL :hours HOUR
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +182,7 @@ async def forget_staging(engine: AsyncEngine, import_id: int, *tables: str, hold
     Args:
         engine: of the database.
         import_id: whose.
-        tables: of ``TABLES``.
+        tables: of ``TABLES``, or what it has replaced.
         hold: called in the transaction of each step: raises where somebody else works on the import by now.
     """
     for table in tables:
@@ -203,16 +196,3 @@ async def forget_staging(engine: AsyncEngine, import_id: int, *tables: str, hold
 
         while await in_transaction(engine, step) == limit:
             pass
-
-
-async def forget_outdated(engine: AsyncEngine, *, hours: int) -> None:
-    """Forget files that were checked more than ``hours`` ago and not applied, and chunks that nobody will apply."""
-
-    async def expire(connection: AsyncConnection) -> None:
-        await connection.execute(_OUTDATED, {"hours": hours})
-
-    await in_transaction(engine, expire)
-    async with engine.connect() as connection:
-        left = list((await connection.execute(_UNFINISHED_STAGING)).scalars())
-    for import_id in left:
-        await forget_staging(engine, import_id, "import_chunks")

@@ -1,5 +1,6 @@
 """The jobs process, put together: it works on jobs and answers for its health."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -9,7 +10,7 @@ from fastapi import FastAPI
 from telltale_query import __version__
 from telltale_query.jobs.housekeeping import Housekeeping
 from telltale_query.jobs.pace import Pace
-from telltale_query.jobs.registry import chores, kinds
+from telltale_query.jobs.registry import chores, clean_up, kinds
 from telltale_query.jobs.runner import Runner
 from telltale_query.settings import Settings
 from telltale_shared.broker import BrokerAddress, Publisher
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(engine.dispose)
+            await asyncio.to_thread(clean_up)
             await wait_for_schema(engine, SCHEMA_VERSION)
             await stack.enter_async_context(publisher)
             await stack.enter_async_context(inspector)
