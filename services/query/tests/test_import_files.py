@@ -1,5 +1,6 @@
 """Files as people have them: what is read, what is refused, and what is said then."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -313,6 +314,43 @@ async def test_what_is_no_upload_is_refused(api: Api, headers: dict[str, str], c
     authorised = {"Authorization": f"Bearer {token(Role.USER)}", **headers}
     refused = await api.http.post("/api/v1/imports", headers=authorised, content=content)
     assert refused.status_code == 422, refused.text
+    assert await rows(api, "SELECT 1 FROM imports UNION ALL SELECT 1 FROM jobs") == []
+
+
+@pytest.mark.parametrize(
+    ("second", "field", "message"),
+    [
+        ('name="file"; filename="b.csv"', "file", "one file"),
+        ('name="dry_run"', "dry_run", "before the file"),
+    ],
+)
+async def test_what_follows_the_file_is_not_passed_over(api: Api, second: str, field: str, message: str) -> None:
+    first = 'name="file"; filename="a.csv"'
+    parts = "".join(
+        f"--x\r\nContent-Disposition: form-data; {head}\r\n\r\n{body}\r\n"
+        for head, body in ((first, HEADER + GOOD), (second, "true"))
+    )
+    headers = {"Authorization": f"Bearer {token(Role.USER)}", "Content-Type": "multipart/form-data; boundary=x"}
+    refused = await api.http.post("/api/v1/imports", headers=headers, content=f"{parts}--x--\r\n".encode())
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["errors"][0]["field"] == field
+    assert message in refused.json()["detail"]
+    assert await rows(api, "SELECT 1 FROM imports UNION ALL SELECT 1 FROM jobs") == []
+    assert await staged(api) == 0
+
+
+async def test_a_body_that_does_not_end_after_the_file_is_refused(api: Api) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    headers = {"Authorization": f"Bearer {token(Role.USER)}", "Content-Type": "multipart/form-data; boundary=x"}
+
+    async def body() -> Any:
+        yield head + HEADER.encode() + GOOD.encode() + b"\r\n--x--\r\n"
+        while True:
+            yield b"x" * 8_192
+
+    async with asyncio.timeout(20):
+        refused = await api.http.post("/api/v1/imports", headers=headers, content=body())
+    assert refused.status_code == 422
     assert await rows(api, "SELECT 1 FROM imports UNION ALL SELECT 1 FROM jobs") == []
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from telltale_query.imports.blocks import Block, joined
@@ -156,6 +156,7 @@ def test_rows_come_back_with_the_lines_that_they_begin_in(
     assert not any(some.broken for some in found)
 
 
+@example(b"\xef", 3)
 @given(st.binary(max_size=200).filter(lambda body: body[:2] not in UTF_16), st.integers(3, 9))
 def test_any_bytes_are_lines_or_refused(body: bytes, piece: int) -> None:
     with suppress(FileRefused):

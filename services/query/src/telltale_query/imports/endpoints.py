@@ -161,7 +161,7 @@ async def get_import(principal: Viewer, engine: Engine, import_id: ImportId) -> 
 async def get_errors(
     principal: Viewer, engine: Engine, import_id: ImportId, query: Annotated[ErrorQuery, Query()]
 ) -> Response:
-    """By line, column and value, with the reason. The first 10,000 are kept; the import counts all."""
+    """By line, column and value, with the reason. The first 10,000 are kept, for a month; the import counts all."""
     del principal
     async with engine.connect() as connection:
         if await show_import(connection, import_id, undoable_by="") is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 LINE_MAX = 1 << 20
 """Characters of one physical line at most: more is not a table of readings."""
 
+_MARK = "\ufeff"
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
@@ -31,7 +32,7 @@ def lines(pieces: Iterable[bytes]) -> Iterator[str]:
         FileRefused: another encoding, or a line longer than ``LINE_MAX``.
     """
     number, tail = 0, ""
-    for text in _decoded(pieces):
+    for text in _without_mark(_decoded(pieces)):
         tail += text
         # A CR at the very end may be half of a CRLF.
         cut = tail.rfind("\n") + 1 or tail.rfind("\r", 0, -1) + 1
@@ -72,6 +73,16 @@ def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
             raise FileRefused(1, "ends within a UTF-16 character: it was cut off, or save it as UTF-8") from error
 
 
+def _without_mark(texts: Iterator[str]) -> Iterator[str]:
+    """``texts`` without a byte order mark."""
+    # The codec that takes it away, utf-8-sig, loses the bytes of a file that is no more than the beginning of one.
+    for text in texts:
+        if text:
+            yield text.removeprefix(_MARK)
+            break
+    yield from texts
+
+
 def _decoder_for(piece: bytes) -> codecs.IncrementalDecoder:
     if piece.startswith(_UTF_32):
         raise FileRefused(1, "is UTF-32: save it as UTF-8")
@@ -79,7 +90,7 @@ def _decoder_for(piece: bytes) -> codecs.IncrementalDecoder:
         return codecs.getincrementaldecoder("utf-16")()
     if b"\0" in piece[:2]:
         raise FileRefused(1, "looks like UTF-16 without a byte order mark: save it as UTF-8 (in Excel: CSV UTF-8)")
-    return codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
+    return codecs.getincrementaldecoder("utf-8")("surrogateescape")
 
 
 def printable(text: str) -> str:

@@ -43,6 +43,7 @@ class Upload:
         self._too_large = too_large
         self._parts = _Parts(request.headers.get("content-type", ""))
         self._ended = False
+        self._trailing = 0
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > max_bytes + 2 * FIELDS_MAX:
             raise TooLarge(too_large)
@@ -69,6 +70,7 @@ class Upload:
 
         Raises:
             TooLarge: it is.
+            InvalidRequest: something follows the file, and would be lost.
             BrokenOff: the client has stopped.
         """
         received = 0
@@ -79,10 +81,10 @@ class Upload:
                 raise TooLarge(self._too_large)
             if content:
                 yield content
-            elif self._parts.complete:
-                return
             elif not await self._more():
-                raise BrokenOff("the file ends before its last boundary: send it again")
+                if not self._parts.complete:
+                    raise BrokenOff("the file ends before its last boundary: send it again")
+                return
 
     async def _more(self) -> bool:
         """Take in what comes next; False at the end."""
@@ -98,6 +100,10 @@ class Upload:
         if chunk is None:
             self._ended = True
             return False
+        if self._parts.complete:
+            self._trailing += len(chunk)
+            if self._trailing > FIELDS_MAX:
+                raise InvalidRequest("the body goes on after the file")
         self._parts.feed(chunk)
         return True
 
@@ -172,7 +178,10 @@ class _Parts:
         self._header_name = self._header_value = b""
 
     def _on_headers(self) -> None:
-        if self._disposition.get(b"name") == FIELD.encode() and self.file_name is None:
+        name = self._disposition.get(b"name", b"").decode("utf-8", "replace")
+        if self.complete:
+            raise _late(name)
+        if name == FIELD:
             self.file_name = self._disposition.get(b"filename", b"").decode("utf-8", "replace")
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
@@ -187,3 +196,12 @@ class _Parts:
             self.complete = True
         elif not self.complete and b"name" in self._disposition:
             self.fields[self._disposition[b"name"].decode("utf-8", "replace")] = self._value.decode("utf-8", "replace")
+
+
+def _late(name: str) -> InvalidRequest:
+    """What to say of a part after the file: nothing that somebody has asked for is passed over."""
+    if name == FIELD:
+        message = "must be one file: import each by itself"
+    else:
+        message = "must come before the file, as all options"
+    return InvalidRequest(f"{name[:100]} {message}", errors=[FieldError(field=name[:100], message=message)])
