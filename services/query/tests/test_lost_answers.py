@@ -88,6 +88,18 @@ async def test_a_file_that_has_arrived_is_not_abandoned(api: Api, answers: Answe
     assert (await api.get(f"/imports/{sent.json()['id']}"))["state"] == "applied"
 
 
+async def test_what_is_asked_for_once_is_there_once(api: Api, answers: Answers) -> None:
+    answers.losing = True
+    sent = [await send(api, FILE) for _ in range(2)]
+    asked = [await api.call("POST", "/exports", params={"format": kind}) for kind in ("csv", "parquet")]
+    answers.losing = False
+    assert [answer.status_code for answer in (*sent, *asked)] == [202] * 4
+    assert answers.lost >= 2
+    assert await rows(api, "SELECT id FROM imports ORDER BY id") == [(answer.json()["id"],) for answer in sent]
+    kinds = await rows(api, "SELECT kind FROM jobs ORDER BY id")
+    assert kinds == [("import",), ("import",), ("export",), ("export",)]
+
+
 async def test_a_deletion_counts_every_record_once(api: Api, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("telltale_query.records.walk.RECORDS_AT_ONCE", 10)
     await imported(api, FILE, on_error="skip")

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from telltale_query.deletions.repository import lock_matching, stretches
 from telltale_query.deletions.schemas import KIND, Deletion, Preview, as_json
 from telltale_query.filters import ReadingQuery
+from telltale_query.jobs.beginning import begin_once
 from telltale_query.jobs.repository import create_job, read_job
 from telltale_query.jobs.run import JobRun, Kind
 from telltale_query.jobs.schemas import Claim, Job, JobState
@@ -57,7 +58,8 @@ async def order_deletion(engine: AsyncEngine, actor: Actor, deletion: Deletion) 
             f"these are {'' if total.exact else 'at least '}{total.count:,} records by now and not "
             f"{deletion.expected_count:,}: look at the preview again, and give the filter an end (`to`)"
         )
-    job_id = await in_transaction(engine, partial(_begin, actor=actor, deletion=deletion, exact=total.exact))
+    begin = partial(_begin, actor=actor, deletion=deletion, exact=total.exact)
+    job_id = await begin_once(engine, actor, KIND, begin)
     async with engine.connect() as connection:
         return await read_job(connection, job_id)
 

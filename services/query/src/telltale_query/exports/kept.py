@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from telltale_query.exports.repository import count_exports, forget_export, read_export
 from telltale_query.exports.schemas import KIND, Export, ExportQuery, ExportState
 from telltale_query.exports.service import Exporter, file_name
+from telltale_query.jobs.beginning import begin_once
 from telltale_query.jobs.files import forget_file
 from telltale_query.jobs.repository import create_job, request_cancel
 from telltale_shared.database import in_transaction
@@ -55,7 +56,7 @@ class KeptExports:
             await write_audit(connection, actor, "records.export", f"export {export_id}", after=facts)
             return export_id
 
-        return await self.get(await in_transaction(self._engine, work), owned_by=actor.id)
+        return await self.get(await begin_once(self._engine, actor, KIND, work), owned_by=actor.id)
 
     async def get(self, export_id: int, *, owned_by: str | None) -> Export:
         """One export.

@@ -20,6 +20,7 @@ from telltale_query.imports.repository import (
 )
 from telltale_query.imports.schemas import ImportOptions, ImportRecord, ImportState
 from telltale_query.imports.upload import Upload
+from telltale_query.jobs.beginning import begin_once
 from telltale_query.jobs.files import PIECE_BYTES, forget_file, write_piece
 from telltale_query.jobs.repository import (
     create_job,
@@ -53,9 +54,7 @@ async def receive_file(engine: AsyncEngine, actor: Actor, upload: Upload, option
         InvalidRequest: the file is empty.
         Problem: the file is too large, the client has stopped, or too many imports are at work.
     """
-    import_id, claim = await in_transaction(
-        engine, partial(_begin, actor=actor, file_name=upload.file_name, options=options)
-    )
+    import_id, claim = await _begun(engine, actor, upload.file_name, options)
     try:
         size, digest = await _receive_pieces(engine, claim, upload)
         await in_transaction(engine, partial(_complete, import_id=import_id, claim=claim, size=size, digest=digest))
@@ -63,6 +62,18 @@ async def receive_file(engine: AsyncEngine, actor: Actor, upload: Upload, option
         await asyncio.shield(_abandon(engine, import_id, claim))
         raise
     return import_id
+
+
+async def _begun(engine: AsyncEngine, actor: Actor, file_name: str, options: ImportOptions) -> tuple[int, Claim]:
+    """A new import, and the lease of its job."""
+    begun: list[tuple[int, Claim]] = []
+
+    async def work(connection: AsyncConnection) -> int:
+        begun.append(await _begin(connection, actor, file_name, options))
+        return begun[-1][1].id
+
+    await begin_once(engine, actor, IMPORT, work)
+    return begun[-1]
 
 
 async def _begin(

@@ -104,6 +104,17 @@ async def create_job(connection: AsyncConnection, actor: Actor, kind: str, param
     return int(result.lastrowid)
 
 
+async def is_job_of(connection: AsyncConnection, job_id: int, actor: Actor, kind: str) -> bool:
+    """Whether there is a job ``job_id`` of this kind that the same request of ``actor`` has asked for."""
+    same = select(jobs.c.id).where(
+        jobs.c.id == job_id,
+        jobs.c.kind == kind,
+        jobs.c.created_by == actor.id[:64],
+        jobs.c.request_id.is_not_distinct_from(actor.request_id),
+    )
+    return (await connection.execute(same)).first() is not None
+
+
 async def take_job(
     connection: AsyncConnection,
     job_id: int,
