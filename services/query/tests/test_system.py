@@ -193,7 +193,7 @@ async def test_health_has_a_line_for_each_dependency(api: Api) -> None:
 
 
 async def test_the_audit_trail_is_searched_and_exported(api: Api) -> None:
-    for source in ("=cmd", "press", "pump"):
+    for source in ("=cmd", "'=it", "press", "pump"):
         body = {"source": source, "category": "x", "value": 1, "observed_at": rfc3339(now()), "note": 'a, "b"\nc'}
         assert (await api.call("POST", "/records", json=body)).status_code == 201
     found = await api.get("/audit", {"target": "pump", "actor": "7", "action": "record.create", "outcome": "done"})
@@ -206,7 +206,7 @@ async def test_the_audit_trail_is_searched_and_exported(api: Api) -> None:
     assert [row["id"] for row in rows] == [entry["id"] for entry in listed]
     assert [row["at"] for row in rows] == [entry["at"] for entry in listed]
     assert [json.loads(row["after"]) for row in rows] == [entry["after"] for entry in listed]
-    assert [row["target"].split(" · ")[0] for row in rows] == ["pump", "press", "'=cmd"]
+    assert [row["target"].split(" · ")[0] for row in rows] == ["pump", "press", "''=it", "'=cmd"]
     assert (await api.call("GET", "/audit/export", params={"limit": 5})).status_code == 422
     reversed_range = {"from": "2026-11-23T08:00:00Z", "to": "2026-11-23T07:00:00Z"}
     assert (await api.call("GET", "/audit/export", params=reversed_range)).status_code == 422

@@ -8,13 +8,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telltale_query.spreadsheet_text import guard
 from telltale_query.system.repository import Place, read_audit
 from telltale_query.system.schemas import AuditEntry, AuditFilter
 
 ROWS_AT_ONCE = 1_000
 COLUMNS = ("at", "actor", "actor_id", "action", "target", "outcome", "before", "after", "request_id", "id")
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def audit_rows(engine: AsyncEngine, query: AuditFilter) -> AsyncGenerator[bytes, None]:
@@ -33,18 +32,14 @@ async def audit_rows(engine: AsyncEngine, query: AuditFilter) -> AsyncGenerator[
 
 def _row(entry: AuditEntry) -> tuple[str, ...]:
     at = entry.at.replace(tzinfo=None).isoformat() + "Z"
+    # Names are whatever people and devices call themselves, and a client may choose the id of its request.
     texts = (entry.actor, entry.actor_id, entry.action, entry.target, entry.outcome)
     facts = (_facts(entry.before), _facts(entry.after))
-    return (at, *map(_harmless, texts), *facts, entry.request_id or "", entry.id)
+    return (at, *map(guard, texts), *facts, guard(entry.request_id or ""), entry.id)
 
 
 def _facts(facts: Mapping[str, Any] | None) -> str:
     return "" if facts is None else json.dumps(facts, ensure_ascii=False)
-
-
-def _harmless(text: str) -> str:
-    """``text`` so that a spreadsheet takes it for text: names are whatever people and devices call themselves."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _encoded(rows: Sequence[Sequence[str]]) -> bytes:
