@@ -223,7 +223,9 @@ class Files:
     # --- bulk deletion and jobs
 
     async def preview_deletion(self, request: Request) -> Response:
-        return JSONResponse({"count": self.count, "count_is_exact": True, "filter": await request.json()})
+        asked = await request.json()
+        exact = not {"min_value", "max_value"} & asked.keys()
+        return JSONResponse({"count": self.count, "count_is_exact": exact, "filter": asked})
 
     async def delete_records(self, request: Request) -> Response:
         body = await request.json()

@@ -65,6 +65,17 @@ def test_an_administrator_deletes_what_matches_after_typing_the_count(open_as: C
     expect(page.get_by_text("1,234 records are deleted.")).to_be_visible(timeout=15_000)
 
 
+def test_a_deletion_by_value_is_confirmed_with_at_least_the_count(open_as: Callable[..., Page]) -> None:
+    page = open_as("Admin", "/records?source=press-3&min_value=7")
+    page.get_by_role("button", name="Delete all that match").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("At least 1,234 records")).to_be_visible(timeout=15_000)
+    expect(dialog.get_by_text(re.compile("there are 1,234 or more"))).to_be_visible()
+    dialog.get_by_label("Type 1234 to confirm at least 1,234 records").fill("1234")
+    dialog.get_by_role("button", name="Delete them").click()
+    expect(page.get_by_text("1,234 records are deleted.")).to_be_visible(timeout=15_000)
+
+
 def test_a_sample_is_imported_looked_at_and_undone(open_as: Callable[..., Page]) -> None:
     page = open_as("User", "/records")
     page.get_by_role("button", name="Import").click()

@@ -40,8 +40,15 @@ def deletion_dialog(selection: Selection) -> None:
     about = "" if counted["count_is_exact"] else "At least "
     st.markdown(f"**{about}{count:,} records** will be deleted:")
     st.markdown("\n".join(f"- {line}" for line in selection.described()))
+    if about:
+        st.warning(
+            f"With a filter on values, records are not all counted beforehand: there are {count:,} or more. By typing "
+            f"{count} you confirm that every record that matches is deleted, however many there are.",
+            icon=":material/warning:",
+        )
     st.caption("Statistics follow at once. This cannot be undone. It is kept in the audit trail with your name.")
-    typed = st.text_input(f"Type {count} to confirm", key="deletion_count", autocomplete="off")
+    label = f"Type {count} to confirm {about.lower()}{count:,} records"
+    typed = st.text_input(label, key="deletion_count", autocomplete="off")
     if st.button("Delete them", type="primary", icon=":material/delete:", key="deletion_confirm"):
         if typed.replace(",", "").strip() != str(count):
             st.error(f"Type the number {count} to confirm.", icon=":material/error:")
