@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import ports
+import offsets
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,19 +30,11 @@ PORTS = {
     "epmd": 13674,
 }
 
-_OFFSET_FILE = "port-offset"
 _LONGEST_SOCKET_FOLDER = 80  # a unix socket's whole path may have 107 bytes
 
 
 class StackError(Exception):
     """Something that the user can act on; its text is printed without a traceback."""
-
-
-def _free_offset() -> int:
-    for offset in range(10_000, 18_000, 40):
-        if all(ports.is_free(base + offset) for base in PORTS.values()):
-            return offset
-    raise StackError("no free ports between 18000 and 32000")
 
 
 @dataclass(frozen=True)
@@ -59,12 +51,14 @@ class Layout:
         `offset` is a number; `auto` for the one that was used there last, or else any whose ports are all free; None
         for the one that was used there last, or else 0.
         """
-        remembered = run / _OFFSET_FILE
         if offset not in (None, "auto"):
             return cls(run, int(offset))
-        if remembered.exists():
-            return cls(run, int(remembered.read_text()))
-        return cls(run, _free_offset() if offset == "auto" else 0)
+        chosen = offsets.remembered(run)
+        if chosen is None and offset == "auto":
+            chosen = offsets.claim(run, PORTS.values())
+            if chosen is None:
+                raise StackError("no free ports between 18000 and 32000")
+        return cls(run, chosen or 0)
 
     def port(self, name: str) -> int:
         """The port of the process `name` in this stack."""
@@ -121,4 +115,4 @@ class Layout:
         if self.sockets.stat().st_uid != os.getuid():
             raise StackError(f"{self.sockets} belongs to another user: move it away, or choose another --run-dir")
         self.sockets.chmod(0o700)
-        (self.run / _OFFSET_FILE).write_text(f"{self.offset}\n")
+        (self.run / offsets.OFFSET_FILE).write_text(f"{self.offset}\n")

@@ -303,8 +303,8 @@ def main() -> int:
     parser.add_argument("--env-file", type=Path, default=ROOT / ".env", help="settings; see .env.example")
     parser.add_argument("--group", default="native", choices=["native", "dev"], help="dev: with what tests need")
     options = parser.parse_args()
-    layout = Layout.at(options.run_dir.resolve(), options.port_offset)
     try:
+        layout = Layout.at(options.run_dir.resolve(), options.port_offset)
         return _COMMANDS[options.command](layout, options)
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
