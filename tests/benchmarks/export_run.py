@@ -32,8 +32,9 @@ from telltale_shared.store.schema import jobs
 SERIES = 200
 ALONE = "alone"
 _READ = text("""
-SELECT source, category, observed_at, value, unit FROM records JOIN series ON series.id = series_id
-WHERE series_id <= 20 LIMIT 20000
+SELECT source, category, records.observed_at, records.value, unit, note, score, verdict FROM records
+JOIN series ON series.id = records.series_id JOIN anomalies USING (series_id, observed_at)
+WHERE records.series_id <= 20 LIMIT 20000
 """)
 
 
@@ -94,12 +95,15 @@ async def alone(rows: int) -> Run:
             row = n % 1_000_000
             if row == 0:
                 sheet = book.add_worksheet()
-            source, category, at, value, unit = some[n % len(some)]
+            source, category, at, value, unit, note, score, verdict = some[n % len(some)]
             sheet.write_string(row, 0, source, word)
             sheet.write_string(row, 1, category, word)
             sheet.write_datetime(row, 2, at, instant)
             sheet.write_number(row, 3, value)
             sheet.write_string(row, 4, unit, word)
+            sheet.write_string(row, 5, note, word)
+            sheet.write_number(row, 6, score)
+            sheet.write_string(row, 7, verdict, word)
         book.close()
         return Run(rows, time.monotonic() - began, _peak(), path.stat().st_size)
 
