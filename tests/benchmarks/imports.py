@@ -3,8 +3,7 @@
 A file is written by sample_data/generate.py, uploaded to a query process and imported by a jobs process, both as
 `make up` runs them, over private servers. The clock runs from the first byte of the upload to the last commit; the
 memory is the largest that the kernel has seen of the jobs process. Then a writer empties a queue full of readings,
-alone and while such an import is being checked and applied. Of that queue the writer holds 200,000 readings at a time,
-which an import cannot see: take several times as many.
+alone (before and after) and while such an import is being checked and applied.
 
 Usage: python tests/benchmarks/imports.py [--rows 1000000] [--series 100] [--ingest 2000000] [--rounds 1]
 """
@@ -15,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,28 +70,58 @@ def empty(bench: Bench) -> None:
         bench.sql(f"TRUNCATE {table}")
 
 
+class Stopwatch:
+    """What the steps of an import take, in time and in processor.
+
+    Args:
+        processes: by name, what tells the seconds of processor that it has had.
+    """
+
+    def __init__(self, processes: Mapping[str, Callable[[], float]]) -> None:
+        self._processes = processes
+        self._marks = [("", time.monotonic(), self._cpu())]
+
+    def _cpu(self) -> dict[str, float]:
+        return {name: seconds() for name, seconds in self._processes.items()}
+
+    def mark(self, name: str) -> None:
+        """A step has ended."""
+        self._marks.append((name, time.monotonic(), self._cpu()))
+
+    @property
+    def seconds(self) -> float:
+        """From the beginning to the last mark."""
+        return self._marks[-1][1] - self._marks[0][1]
+
+    def report(self, rows: int) -> None:
+        """Print a line per step."""
+        for (_, before, cpu_before), (name, at, cpu) in pairwise(self._marks):
+            shares = ", ".join(f"{process} {(cpu[process] - cpu_before[process]) / rows * 1e6:.2f}" for process in cpu)
+            print(f"  {name:10} in {at - before:6.1f} s; µs of processor a row: {shares}")
+
+
 def measure_import(bench: Bench, services: Services, query: Service, path: Path, rows: int) -> None:
     """Print the rate, the phases and the memory of one import into an empty database."""
     empty(bench)
     jobs = services.start("telltale_query.jobs", "QUERY_JOBS_PORT")
     idle = jobs.peak_mib
+    processes = {"jobs": jobs.cpu_seconds, "query": query.cpu_seconds, "MariaDB": bench.server_cpu_seconds}
     with services.client(query) as client:
-        began = time.monotonic()
+        stopwatch = Stopwatch(processes)
         import_id = upload(client, path)
-        marks = [("uploaded", time.monotonic() - began)]
+        stopwatch.mark("uploaded")
         for name, until in (
             ("checked", phase_is("sorting", "applying")),
             ("sorted", phase_is("applying")),
             ("applied", lambda one: one["state"] == "applied"),
         ):
             one = wait(client, import_id, until)
-            marks.append((name, time.monotonic() - began))
-    elapsed = marks[-1][1]
+            stopwatch.mark(name)
     stored = int(bench.sql("SELECT COUNT(*) FROM records").split()[-1])
     assert stored == one["rows"]["stored"] == rows, f"stored {stored} of {rows}: {one['rows']}"
-    steps = ", ".join(f"{name} {at:.1f} s" for name, at in marks)
-    print(f"import of {rows:,} rows ({path.stat().st_size / 2**20:,.0f} MiB): {rows / elapsed:,.0f} rows/s")
-    print(f"  {steps}")
+    size = path.stat().st_size / 2**20
+    print(f"import of {rows:,} rows ({size:,.0f} MiB): {rows / stopwatch.seconds:,.0f} rows/s (target: 100,000)")
+    stopwatch.report(rows)
     print(
         f"  memory of the jobs process at most {jobs.peak_mib:.0f} MiB ({idle:.0f} at its start), "
         f"of the query process {query.peak_mib:.0f} MiB"
@@ -102,30 +132,47 @@ def measure_import(bench: Bench, services: Services, query: Service, path: Path,
 
 async def measure_ingest(bench: Bench, services: Services, query: Service, path: Path, load: Load) -> None:
     """Print how fast the writer empties its queue, alone and beside an import."""
-    empty(bench)
-    await bench.fill(load, "bench-alone")
-    alone = await drain(bench, services, load)
-    print(f"ingest alone: {alone.rate:,.0f} readings/s")
+    before = await drain_alone(bench, services, load)
     jobs = services.start("telltale_query.jobs", "QUERY_JOBS_PORT")
-    for phase in ("checking", "applying"):
-        empty(bench)
-        await bench.fill(load, f"bench-{phase}")
-        with services.client(query) as client:
-            import_id = await asyncio.to_thread(upload, client, path)
-            await asyncio.to_thread(wait, client, import_id, phase_is(phase))
-            before = client.get(f"/imports/{import_id}").json()
-            beside = await drain(bench, services, load)
-            after = client.get(f"/imports/{import_id}").json()
-            share = beside.rate / alone.rate
-            ended = " (it ended meanwhile: take more rows)" if after["state"] == "applied" else ""
-            print(
-                f"ingest while an import is {phase}: {beside.rate:,.0f} readings/s, {share:.2f} of alone (target: at "
-                f"least 0.70); the import went from {before['job']['phase']} {before['job']['rows_done']:,} to "
-                f"{after['job']['phase']} {after['job']['rows_done']:,}{ended}"
-            )
-            await asyncio.to_thread(wait, client, import_id, lambda one: one["state"] == "applied")
+    beside = {
+        phase: await drain_beside(bench, services, query, path, load, phase) for phase in ("checking", "applying")
+    }
     complain("jobs", jobs)
     services.stop(jobs)
+    after = await drain_alone(bench, services, load)
+    alone = (before.rate + after.rate) / 2
+    print(f"ingest of {load.readings:,} alone: {before.rate:,.0f} before, {after.rate:,.0f} readings/s after")
+    for phase, (drained, progress) in beside.items():
+        share = drained.rate / alone
+        print(
+            f"  beside an import that is {phase}: {drained.rate:,.0f} readings/s, {share:.2f} of alone (target: 0.70)"
+        )
+        print(f"    {progress}")
+
+
+async def drain_alone(bench: Bench, services: Services, load: Load) -> Drained:
+    """Empty the queue while nothing else runs."""
+    empty(bench)
+    await bench.fill(load, "bench-alone")
+    return await drain(bench, services, load)
+
+
+async def drain_beside(
+    bench: Bench, services: Services, query: Service, path: Path, load: Load, phase: str
+) -> tuple[Drained, str]:
+    """Empty the queue from when an import is in ``phase`` on. Also returns how far the import got meanwhile."""
+    empty(bench)
+    await bench.fill(load, f"bench-{phase}")
+    with services.client(query) as client:
+        import_id = await asyncio.to_thread(upload, client, path)
+        await asyncio.to_thread(wait, client, import_id, phase_is(phase))
+        before = client.get(f"/imports/{import_id}").json()
+        drained = await drain(bench, services, load)
+        after = client.get(f"/imports/{import_id}").json()
+        await asyncio.to_thread(wait, client, import_id, lambda one: one["state"] == "applied")
+    began, ended = (f"{one['job']['phase']} {one['job']['rows_done']:,}" for one in (before, after))
+    late = " (it ended meanwhile: take more rows)" if after["state"] == "applied" else ""
+    return drained, f"the import went from {began} to {ended} in {drained.seconds:.1f} s{late}"
 
 
 async def drain(bench: Bench, services: Services, load: Load) -> Drained:

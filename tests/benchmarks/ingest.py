@@ -127,6 +127,10 @@ class Bench:
         self.servers.run_rabbitmqctl("add_vhost", VHOST)
         self.servers.run_rabbitmqctl("set_permissions", "-p", VHOST, "telltale", ".*", ".*", ".*")
 
+    def server_cpu_seconds(self) -> float:
+        """The processor time that MariaDB has had so far."""
+        return _cpu(next(process for process in psutil.process_iter() if _is_server(process)))
+
     def load_data(self, path: Path, readings: int) -> float:
         """Rows a second of LOAD DATA into an empty copy of the table."""
         self.sql(f"TRUNCATE {BASELINE}")
@@ -192,6 +196,8 @@ class Bench:
                     (await connection.execute(text("SELECT COALESCE(SUM(stored), 0) FROM producers"))).scalar_one()
                 )
                 await connection.rollback()
+                if writer.status() == psutil.STATUS_ZOMBIE:
+                    raise RuntimeError(f"the writer has ended after {stored:,} of {readings:,} readings")
                 memory.append(writer.memory_info().rss / 2**20)
                 if begun is None and stored:
                     begun = (time.monotonic(), stored, _cpu(writer), _cpu(server))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import jwt
+import psutil
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
@@ -77,6 +78,11 @@ class Service:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         return int(found[1]) / 1024 if found else 0.0
+
+    def cpu_seconds(self) -> float:
+        """The processor time that it has had so far."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def complaints(self) -> list[str]:
         """What it has logged as a warning or worse."""

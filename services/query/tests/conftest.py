@@ -33,7 +33,7 @@ from telltale_shared.store.series import NewSeries, Series, find_or_create_serie
 from telltale_shared.testing import Access
 
 TABLES = (
-    "sensitivities",
+    *("sensitivities", "backlogs"),
     *("sketches_minute", "sketches_hour", "sketches_day", "horizons", "jobs", "job_files", "imports", "import_chunks"),
     *("import_series", "import_errors", "import_replacements"),
     *("series", "records", "series_latest", "rollups_minute", "rollups_hour", "rollups_day", "producers"),

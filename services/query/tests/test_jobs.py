@@ -15,7 +15,6 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 from telltale_query.jobs import runner
-from telltale_query.jobs.app import waiting_deliveries
 from telltale_query.jobs.files import PIECE_BYTES, forget_file, read_pieces, write_piece
 from telltale_query.jobs.housekeeping import Housekeeping
 from telltale_query.jobs.pace import Pace
@@ -23,14 +22,12 @@ from telltale_query.jobs.repository import LeaseLost, claim_job, create_job, ren
 from telltale_query.jobs.run import Cancelled, JobFailed, JobRun, Kind, Rate
 from telltale_query.jobs.runner import Runner
 from telltale_query.jobs.schemas import JobState
-from telltale_shared.broker import BrokerAddress, Publisher
-from telltale_shared.broker.inspection import QueueInspector
 from telltale_shared.database import in_transaction
 from telltale_shared.security import Role
 from telltale_shared.store.audit import Actor
+from telltale_shared.store.backlogs import note_backlog, readings_wait
 from telltale_shared.store.schema import job_files, jobs
 from telltale_shared.testing import Access, eventually
-from telltale_shared.topology import readings_queue, store_readings, topology
 
 from .conftest import Api
 
@@ -346,12 +343,12 @@ async def test_a_stopped_worker_hands_its_lease_back_at_once(
 # --- giving way
 
 
-@pytest.mark.parametrize(("waiting", "rests"), [(5, True), (0, False), (None, False)])
-async def test_jobs_rest_while_readings_wait(waiting: int | None, rests: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("waiting", [True, False])
+async def test_jobs_rest_while_readings_wait(*, waiting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     looks = 0
 
-    async def look() -> int | None:
+    async def look() -> bool:
         nonlocal looks
         looks += 1
         return waiting
@@ -364,31 +361,16 @@ async def test_jobs_rest_while_readings_wait(waiting: int | None, rests: bool, m
     for _ in range(3):
         await resting.rest(0.1)
     await resting.rest(100.0)
-    assert slept == ([pytest.approx(0.4)] * 3 + [5.0] if rests else [])
+    assert slept == ([pytest.approx(0.4)] * 3 + [5.0] if waiting else [])
     # Looking costs a round trip, so that one look counts for several short steps.
     assert looks == 1
     await Pace().rest(0.1)
 
 
-async def test_the_jobs_process_sees_readings_that_wait(new_broker: Callable[[], Access]) -> None:
-    broker = new_broker()
-    address, topo = BrokerAddress(broker.url, broker.password), topology()
-    queues = [readings_queue(0)]
-    async with QueueInspector(address, topo, name="test") as inspector, Publisher(address, topo, name="test") as out:
-
-        async def seen() -> int | None:
-            return await waiting_deliveries(inspector, queues)
-
-        async def connected() -> bool:
-            return await seen() is not None
-
-        await eventually(connected)
-        before = await seen() or 0
-        for _ in range(3):
-            await out.publish(store_readings(0), b"{}", schema="reading_batch/1", timeout=10)
-
-        async def waits() -> bool:
-            return await seen() == before + 3
-
-        await eventually(waits)
-    assert await seen() is None
+async def test_a_backlog_counts_for_some_seconds_after_a_writer_has_noted_it(api: Api) -> None:
+    assert not await in_transaction(api.engine, readings_wait)
+    await in_transaction(api.engine, partial(note_backlog, store_partition=3))
+    assert await in_transaction(api.engine, readings_wait)
+    async with api.engine.begin() as connection:
+        await connection.execute(text("UPDATE backlogs SET seen_at = seen_at - INTERVAL 6 SECOND"))
+    assert not await in_transaction(api.engine, readings_wait)

@@ -16,7 +16,7 @@ from telltale_shared.testing import Access
 
 TABLES = (
     *("series", "records", "series_latest", "rollups_minute", "rollups_hour", "rollups_day", "producers"),
-    *("sketches_minute", "sketches_hour", "sketches_day", "horizons"),
+    *("sketches_minute", "sketches_hour", "sketches_day", "horizons", "backlogs"),
     *("deliveries", "producer_days", "dead_letters", "anomalies", "service_instances", "system_logs"),
 )
 

@@ -1,10 +1,11 @@
 """Between the queue and the database: what the consumer does when either of them goes away."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from telltale_shared.broker import Delivery, Subscription, SubscriptionClosed
@@ -50,7 +51,11 @@ class Store:
         return Counts()
 
 
-def consumer_of(store: Store, decode: Callable[[Delivery], DecodedDelivery] | None = None) -> ReadingConsumer:
+def consumer_of(
+    store: Store,
+    decode: Callable[[Delivery], DecodedDelivery] | None = None,
+    on_backlog: Callable[[], Awaitable[None]] | None = None,
+) -> ReadingConsumer:
     anything: Any = store
     return ReadingConsumer(
         anything,
@@ -58,6 +63,7 @@ def consumer_of(store: Store, decode: Callable[[Delivery], DecodedDelivery] | No
         Rate(),
         batch_rows=1,
         batch_age=0.0,
+        on_backlog=on_backlog,
     )
 
 
@@ -99,6 +105,27 @@ async def test_a_link_lost_under_a_backlog_ends_the_run_after_the_batch_in_progr
             await running
     assert store.stored[0] == 1
     assert channel.acknowledged == []
+
+
+@pytest.mark.parametrize(("readings", "told"), [(1, [0, 1, 2]), (0, [])])
+async def test_it_tells_of_a_backlog_before_it_stores_a_batch_that_is_full(readings: int, told: list[int]) -> None:
+    channel, store = Channel(), Store()
+    store.let.set()
+    stored_before: list[int] = []
+
+    async def note() -> None:
+        stored_before.append(len(store.stored))
+
+    subscription = await arriving(channel, 3)
+    consumer = consumer_of(
+        store, lambda delivery: DecodedDelivery(delivery.tag, None, value=np.zeros(readings)), on_backlog=note
+    )
+    running = asyncio.create_task(consumer.run(subscription))
+    await eventually(lambda: channel.acknowledged == [1, 2, 3])
+    assert stored_before == told
+    subscription.close()
+    with pytest.raises(SubscriptionClosed):
+        await running
 
 
 async def test_a_batch_held_while_the_link_is_lost_is_given_back() -> None:

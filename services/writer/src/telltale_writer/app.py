@@ -18,6 +18,7 @@ from telltale_shared.topology import DEAD_QUEUE, EVENTS_QUEUE, readings_queue, t
 from telltale_shared.validation import DAY, TimeBounds
 from telltale_writer import __version__
 from telltale_writer.backfill import fill_in_sketches
+from telltale_writer.backlog import Backlog
 from telltale_writer.consumer import ReadingConsumer
 from telltale_writer.decode import DecodedDelivery, decode_delivery, unreadable
 from telltale_writer.events import EventConsumer
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         rate,
         batch_rows=settings.batch_rows,
         batch_age=settings.batch_age,
+        on_backlog=Backlog(engine, settings.partition).note,
     )
     dead = ReadingConsumer(ingest, _decode_dead, rate, batch_rows=DEAD_PREFETCH, batch_age=settings.batch_age)
     events = EventConsumer(engine)

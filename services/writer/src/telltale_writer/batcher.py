@@ -5,6 +5,24 @@ from dataclasses import dataclass, field
 
 from telltale_writer.decode import DecodedDelivery
 
+BEHIND_SECONDS = 1.0
+"""A batch that is older when its turn comes had to wait for the one before it."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Deliveries that are stored in one transaction."""
+
+    deliveries: Sequence[DecodedDelivery]
+    full: bool
+    """Whether its size closed it: more came than in the time that a batch may take."""
+    since: float
+    """When the first of its deliveries came, on the clock of the :class:`Batcher`."""
+
+    def is_behind(self, now: float) -> bool:
+        """Whether the writer does not keep up, as it begins to store this batch ``now``."""
+        return self.full or now - self.since >= BEHIND_SECONDS
+
 
 @dataclass
 class Batcher:
@@ -15,12 +33,12 @@ class Batcher:
     """Seconds."""
     _deliveries: list[DecodedDelivery] = field(default_factory=list)
     _rows: int = 0
-    _deadline: float = 0.0
+    _since: float = 0.0
 
     def add(self, delivery: DecodedDelivery, now: float) -> None:
         """Take one more delivery; ``now`` in seconds of any steady clock."""
         if not self._deliveries:
-            self._deadline = now + self.max_age
+            self._since = now
         self._deliveries.append(delivery)
         self._rows += len(delivery) + len(delivery.dead)
 
@@ -30,9 +48,10 @@ class Batcher:
             return None
         if self._rows >= self.max_rows:
             return 0.0
-        return max(0.0, self._deadline - now)
+        return max(0.0, self._since + self.max_age - now)
 
-    def take(self) -> Sequence[DecodedDelivery]:
+    def take(self) -> Batch:
         """The batch; a new one begins."""
-        batch, self._deliveries, self._rows = self._deliveries, [], 0
+        batch = Batch(self._deliveries, self._rows >= self.max_rows, self._since)
+        self._deliveries, self._rows = [], 0
         return batch

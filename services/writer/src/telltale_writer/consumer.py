@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -12,7 +12,7 @@ from telltale_shared.broker import Delivery, Subscription, SubscriptionClosed
 from telltale_shared.database import error_number
 from telltale_shared.store.records import InsertRaced
 from telltale_shared.system_events import now_us
-from telltale_writer.batcher import Batcher
+from telltale_writer.batcher import Batch, Batcher
 from telltale_writer.decode import DecodedDelivery
 from telltale_writer.ingest import ATTEMPT_SECONDS, Ingest
 from telltale_writer.metrics import BATCH_ROWS, BATCH_SECONDS, HELD, Rate
@@ -22,15 +22,35 @@ log = structlog.get_logger("telltale.writer")
 BACKOFF_FIRST, BACKOFF_LAST = 0.1, 5.0
 
 Decode = Callable[[Delivery], DecodedDelivery]
+OnBacklog = Callable[[], Awaitable[None]]
 
 
 class ReadingConsumer:
-    """Takes the deliveries of one queue, in order, and stores each exactly once."""
+    """Takes the deliveries of one queue, in order, and stores each exactly once.
 
-    def __init__(self, ingest: Ingest, decode: Decode, rate: Rate, *, batch_rows: int, batch_age: float) -> None:
+    Args:
+        ingest: stores them.
+        decode: what a delivery says.
+        rate: told what is stored.
+        batch_rows: readings in one transaction at most, but always at least one delivery.
+        batch_age: seconds that the first reading of a batch may wait for more.
+        on_backlog: called before a batch is stored that had to wait, or that more wait behind.
+    """
+
+    def __init__(
+        self,
+        ingest: Ingest,
+        decode: Decode,
+        rate: Rate,
+        *,
+        batch_rows: int,
+        batch_age: float,
+        on_backlog: OnBacklog | None = None,
+    ) -> None:
         self._ingest = ingest
         self._decode = decode
         self._rate = rate
+        self._on_backlog = on_backlog
         self._batch_rows = batch_rows
         self._batch_age = batch_age
         self._problem: str | None = None
@@ -50,14 +70,16 @@ class ReadingConsumer:
             while True:
                 batch = await upcoming
                 upcoming = asyncio.create_task(self._next_batch(subscription))
+                if self._on_backlog is not None and batch.is_behind(time.monotonic()):
+                    await self._on_backlog()
                 await self._store(batch, subscription)
-                await subscription.acknowledge_through(batch[-1].tag)
+                await subscription.acknowledge_through(batch.deliveries[-1].tag)
         finally:
             upcoming.cancel()
             # Its own error is of no interest any more, and must not be reported as never retrieved.
             await asyncio.gather(upcoming, return_exceptions=True)
 
-    async def _next_batch(self, subscription: Subscription) -> Sequence[DecodedDelivery]:
+    async def _next_batch(self, subscription: Subscription) -> Batch:
         batcher = Batcher(self._batch_rows, self._batch_age)
         while (wait := batcher.wait(time.monotonic())) != 0.0:
             delivery = subscription.get_nowait() or await _within(subscription, wait)
@@ -67,7 +89,7 @@ class ReadingConsumer:
                 await asyncio.sleep(0)
         return batcher.take()
 
-    async def _store(self, batch: Sequence[DecodedDelivery], subscription: Subscription) -> None:
+    async def _store(self, batch: Batch, subscription: Subscription) -> None:
         """Store ``batch``, however long that takes: it is held, not handed back, while the database is away.
 
         Raises:
@@ -78,21 +100,23 @@ class ReadingConsumer:
         while True:
             try:
                 async with asyncio.timeout(ATTEMPT_SECONDS):
-                    counts = await self._ingest.store(batch, now=now_us())
+                    counts = await self._ingest.store(batch.deliveries, now=now_us())
             except (DBAPIError, OSError, TimeoutError, InsertRaced) as error:
                 self._problem = f"batch held: {type(error).__name__} {error_number(error) or ''}".strip()
                 HELD.set(time.monotonic() - begun)
                 if subscription.closed:
                     self._release()
                     raise SubscriptionClosed from error
-                log.warning("batch held", deliveries=len(batch), error=str(error)[:300], retry_in=round(delay, 2))
+                log.warning(
+                    "batch held", deliveries=len(batch.deliveries), error=str(error)[:300], retry_in=round(delay, 2)
+                )
                 await asyncio.sleep(random.uniform(delay / 2, delay))
                 delay = min(delay * 2, BACKOFF_LAST)
             else:
                 break
         self._release()
         BATCH_SECONDS.observe(time.monotonic() - begun)
-        BATCH_ROWS.observe(sum(len(delivery) for delivery in batch))
+        BATCH_ROWS.observe(sum(len(delivery) for delivery in batch.deliveries))
         self._rate.count(counts)
 
     def _release(self) -> None:

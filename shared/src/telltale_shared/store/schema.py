@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import BIGINT, DATETIME, INTEGER
 
-SCHEMA_VERSION = "2026_11_24_ledger"
+SCHEMA_VERSION = "2026_11_24_backlogs"
 """The migration that this code was written for."""
 
 metadata = MetaData()

@@ -1,7 +1,7 @@
 """The jobs process, put together: it works on jobs and answers for its health."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -14,13 +14,13 @@ from telltale_query.jobs.registry import chores, clean_up, kinds
 from telltale_query.jobs.runner import Runner
 from telltale_query.settings import Settings
 from telltale_shared.broker import BrokerAddress, Publisher
-from telltale_shared.broker.inspection import InspectionFailed, QueueInspector
-from telltale_shared.database import create_engine, database_problem, wait_for_schema
+from telltale_shared.database import create_engine, database_problem, in_transaction, wait_for_schema
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
+from telltale_shared.store.backlogs import readings_wait
 from telltale_shared.store.schema import SCHEMA_VERSION
 from telltale_shared.system_events import SystemEvents
-from telltale_shared.topology import readings_queue, topology
+from telltale_shared.topology import topology
 
 POOL_SIZE = 8
 STATEMENT_TIMEOUT = 60.0
@@ -36,11 +36,8 @@ def create_app(settings: Settings) -> FastAPI:
         statement_timeout=STATEMENT_TIMEOUT,
     )
     address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
-    topo = topology(settings.store_partitions)
-    publisher = Publisher(address, topo, name="jobs events")
-    inspector = QueueInspector(address, topo, name="jobs inspector")
-    store_queues = [readings_queue(partition) for partition in range(settings.store_partitions)]
-    runner = Runner(engine, kinds(settings), Pace(partial(waiting_deliveries, inspector, store_queues)))
+    publisher = Publisher(address, topology(settings.store_partitions), name="jobs events")
+    runner = Runner(engine, kinds(settings), Pace(partial(in_transaction, engine, readings_wait)))
     housekeeping = Housekeeping(
         engine,
         file_hours=settings.job_file_hours,
@@ -58,17 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
             await asyncio.to_thread(clean_up)
             await wait_for_schema(engine, SCHEMA_VERSION)
             await stack.enter_async_context(publisher)
-            await stack.enter_async_context(inspector)
             tasks = {"jobs": runner.run, "housekeeping": housekeeping.run, "system events": events.run}
             await stack.enter_async_context(background(tasks))
             yield
 
     return service_app("jobs", version=__version__, settings=settings, health=health, lifespan=lifespan)
-
-
-async def waiting_deliveries(inspector: QueueInspector, queues: Sequence[str]) -> int | None:
-    """Deliveries that wait in the store queues beyond what the writer holds; None where the broker does not say."""
-    try:
-        return sum(queue.messages for queue in await inspector.inspect(queues, patience=1.0))
-    except InspectionFailed:
-        return None
