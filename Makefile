@@ -100,6 +100,10 @@ bench-analytics: development ## analytics beside raw rows and DuckDB; RECORDS="1
 bench-identity: development ## tokens, sign-ins and revocations: rates, a flood, and how soon a lost right is lost
 	$(venv)/python tests/benchmarks/identity.py
 
+.PHONY: prove
+prove: development ## break a stack of its own in every way there is, count what is lost or repeated: SCHEDULES=25 SEEDS="7 8" RATE=2000
+	$(venv)/python -m tests.prove $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(RATE),--rate $(RATE)) $(ARGUMENTS)
+
 .PHONY: fuzz
 fuzz: development ## every operation of every service as everyone, 100 calls each (EXAMPLES=…)
 	TELLTALE_SCHEMA_EXAMPLES=$(or $(EXAMPLES),100) $(venv)/python -m pytest tests/test_schemas.py

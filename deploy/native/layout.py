@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import offsets
@@ -43,6 +44,7 @@ class Layout:
 
     run: Path
     offset: int = 0
+    via: Mapping[str, int] = field(default_factory=dict)  # `process/server`: the port where the one finds the other
 
     @classmethod
     def at(cls, run: Path, offset: str | None) -> Layout:
@@ -63,6 +65,10 @@ class Layout:
     def port(self, name: str) -> int:
         """The port of the process `name` in this stack."""
         return PORTS[name] + self.offset
+
+    def ports_seen_by(self, process: str) -> dict[str, int]:
+        """The port of everything as `process` is told it: another one where something stands between."""
+        return {name: self.via.get(f"{process}/{name}", self.port(name)) for name in PORTS}
 
     @property
     def secrets(self) -> Path:

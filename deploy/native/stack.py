@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import environment
@@ -56,7 +57,7 @@ class Timing:
 
 
 def _environment(layout: Layout, process: Process, user: Mapping[str, str]) -> dict[str, str]:
-    values = {name: str(layout.port(name)) for name in PORTS}
+    values = {name: str(port) for name, port in layout.ports_seen_by(process.name).items()}
     values["data"] = str(layout.data / process.name)
     fixed = {name: value.format_map(values) for name, value in (COMMON | dict(process.environment)).items()}
     secrets = {"SECRETS_DIR": str(layout.secrets / (process.secrets or process.name))}
@@ -293,6 +294,11 @@ _COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
 }
 
 
+def _link(text: str) -> tuple[str, int]:
+    link, _, port = text.partition("=")
+    return link, int(port)
+
+
 def main() -> int:
     """Run one command line; 0 when all went well."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -301,10 +307,18 @@ def main() -> int:
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run", help="folder of everything it writes")
     parser.add_argument("--port-offset", help="added to every port, or 'auto'; the last one is remembered")
     parser.add_argument("--env-file", type=Path, default=ROOT / ".env", help="settings; see .env.example")
+    parser.add_argument(
+        "--via",
+        action="append",
+        default=[],
+        type=_link,
+        metavar="PROCESS/SERVER=PORT",
+        help="where a process finds a server when something stands between them, as a test's proxy does",
+    )
     parser.add_argument("--group", default="native", choices=["native", "dev"], help="dev: with what tests need")
     options = parser.parse_args()
     try:
-        layout = Layout.at(options.run_dir.resolve(), options.port_offset)
+        layout = replace(Layout.at(options.run_dir.resolve(), options.port_offset), via=dict(options.via))
         return _COMMANDS[options.command](layout, options)
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)

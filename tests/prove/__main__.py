@@ -1,0 +1,65 @@
+"""`make prove`: breaks a private stack by seeded schedules, and counts what was lost and what came twice.
+
+Exits 0 when every schedule kept the promise.
+"""
+
+import argparse
+import asyncio
+import logging
+import shutil
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from tests.prove import report
+from tests.prove.proxy import Proxy
+from tests.prove.runner import LINKS, Outcome, Runner
+from tests.prove.schedule import plan
+from tests.prove.system import ROOT, System
+
+
+async def prove(system: System, folder: Path, options: argparse.Namespace) -> list[Outcome]:
+    """Run all schedules, printing a row for each."""
+    outcomes = []
+    async with AsyncExitStack() as stack:
+        links = {link: await stack.enter_async_context(Proxy(system.server_port(link))) for link in LINKS}
+        stack.push_async_callback(asyncio.to_thread, system.stop)
+        await asyncio.to_thread(system.start, {link: proxy.port for link, proxy in links.items()})
+        engine = system.engine()
+        stack.push_async_callback(engine.dispose)
+        runner = Runner(system, engine, links, folder, rate=options.rate)
+        report.print_headings()
+        for seed in options.seeds:
+            outcomes.append(await runner.run(plan(seed)))
+            report.print_outcome(outcomes[-1])
+    return outcomes
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--schedules", type=int, default=25, help="how many; their seeds are fresh")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[], help="these instead")
+    parser.add_argument("--rate", type=float, default=2_000, help="readings a second")
+    parser.add_argument("--run-dir", type=Path, default=ROOT / ".run" / "prove", help="folder of everything it writes")
+    options = parser.parse_args()
+    if not options.seeds:
+        fresh = int(time.time()) % 1_000_000
+        options.seeds = list(range(fresh, fresh + options.schedules))
+    return options
+
+
+def main() -> int:
+    """0 when nothing was lost and nothing came twice."""
+    # The client library tells of every lost connection, of which there are many.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+    logging.getLogger("aio_pika").setLevel(logging.CRITICAL)
+    options = _options()
+    folder = options.run_dir.resolve()
+    shutil.rmtree(folder / "lists", ignore_errors=True)
+    outcomes = asyncio.run(prove(System(folder), folder / "lists", options))
+    return 0 if report.print_summary(outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Looking into the database: how far a load has been settled, and all that the checker compares."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.prove.checker import Account, Evidence
+
+_ACCOUNT = text("SELECT published, stored, repeated, dead, watermark FROM producers WHERE producer = :name")
+_RECORDS = text("""
+SELECT series.category, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', records.observed_at), records.value
+FROM records JOIN series ON series.id = records.series_id WHERE series.source = :name
+""")
+_LETTERS = text("SELECT reason, number, `count` FROM dead_letters WHERE producer = :name")
+_COUNTED = {
+    tier: text(f"""
+SELECT COALESCE(SUM(`count`), 0) FROM rollups_{tier} JOIN series ON series.id = series_id WHERE series.source = :name
+""")
+    for tier in ("minute", "hour", "day")
+}
+_NEWER = text("""
+SELECT 1 FROM records JOIN series ON series.id = records.series_id
+WHERE series.source = :name AND records.observed_at >= FROM_UNIXTIME(:second) LIMIT 1
+""")
+_AWAY = (DBAPIError, OSError, TimeoutError)
+
+
+async def account(engine: AsyncEngine, name: str) -> Account:
+    """What the ledger says of the producer ``name``."""
+    async with engine.connect() as connection:
+        row = (await connection.execute(_ACCOUNT, {"name": name})).first()
+    return Account(*map(int, row)) if row else Account(0, 0, 0, 0, 0)
+
+
+async def stored_since(engine: AsyncEngine, name: str, instant: float) -> bool:
+    """Whether a reading of ``name`` that was measured after ``instant`` (Unix seconds) is stored; False while away."""
+    try:
+        async with asyncio.timeout(3), engine.connect() as connection:
+            return (await connection.execute(_NEWER, {"name": name, "second": instant})).first() is not None
+    except _AWAY:
+        return False
+
+
+async def at_rest(engine: AsyncEngine, name: str, last: int, patience: float) -> Account:
+    """Wait until every number up to ``last`` is settled, or nothing has moved for ``patience`` seconds."""
+    seen, moved = Account(0, 0, 0, 0, 0), time.monotonic()
+    while seen.watermark < last and time.monotonic() - moved < patience:
+        try:
+            now = await account(engine, name)
+        except _AWAY:
+            now = seen
+        if now != seen:
+            seen, moved = now, time.monotonic()
+        await asyncio.sleep(0.1)
+    return seen
+
+
+async def collect(engine: AsyncEngine, name: str) -> Evidence:
+    """All that the database holds of ``name``, which is both a producer and the source of its readings."""
+    parameters: Mapping[str, str] = {"name": name}
+    async with engine.connect() as connection:
+        records = (await connection.execute(_RECORDS, parameters)).all()
+        letters = (await connection.execute(_LETTERS, parameters)).all()
+        rollups = {
+            tier: int((await connection.execute(query, parameters)).scalar_one()) for tier, query in _COUNTED.items()
+        }
+    return Evidence(
+        records=[(row[0], row[1], row[2]) for row in records],
+        letters=[(row[0], row[1], row[2]) for row in letters],
+        rollups=rollups,
+        account=await account(engine, name),
+    )

@@ -1,0 +1,45 @@
+"""The table that `make prove` prints."""
+
+from collections.abc import Sequence
+
+from tests.prove.runner import Outcome
+
+HEADINGS = ("fault", "seed", "confirmed", "stored", "dead", "lost", "repeated", "recovery")
+WIDTHS = (48, 8, 10, 10, 7, 6, 9, 10)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "  ".join(
+        cell.ljust(width) if place == 0 else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))
+    )
+
+
+def print_headings() -> None:
+    """Print what the columns are."""
+    print(_row(HEADINGS), flush=True)
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """Print a row, and below it everything that contradicts the promise."""
+    verdict = outcome.verdict
+    counts = (verdict.confirmed, verdict.stored, verdict.dead, verdict.lost, verdict.repeated)
+    slowest = f"{max(outcome.recovery.values()):.1f} s" if outcome.recovery else "-"
+    print(_row([outcome.schedule.title, str(outcome.schedule.seed), *(f"{n:,}" for n in counts), slowest]), flush=True)
+    for complaint in verdict.complaints:
+        print(f"    {complaint}", flush=True)
+
+
+def print_summary(outcomes: Sequence[Outcome]) -> bool:
+    """Print the sums; whether all schedules kept the promise."""
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    confirmed = sum(outcome.verdict.confirmed for outcome in outcomes)
+    lost = sum(outcome.verdict.lost for outcome in outcomes)
+    repeated = sum(outcome.verdict.repeated for outcome in outcomes)
+    print(f"\n{len(outcomes)} schedules, {confirmed:,} readings confirmed: {lost} lost, {repeated} repeated")
+    if recoveries := sorted(slow for outcome in outcomes for slow in outcome.recovery.values()):
+        median, p99 = (recoveries[int(share * (len(recoveries) - 1))] for share in (0.5, 0.99))
+        print(f"recovery: median {median:.1f} s, p99 {p99:.1f} s, slowest {recoveries[-1]:.1f} s")
+    for outcome in failed:
+        print(f"FAILED: seed {outcome.schedule.seed} ({outcome.schedule.title})")
+    return bool(outcomes) and not failed

@@ -1,0 +1,126 @@
+"""Runs one schedule: a load, its faults, the wait until all is at rest, and the verdict."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.prove import evidence
+from tests.prove.checker import Verdict, check
+from tests.prove.faults import FAULTS, Scene
+from tests.prove.lists import Lists, read_attempted, read_confirmed
+from tests.prove.live import Watcher
+from tests.prove.load import Broker, Load
+from tests.prove.proxy import Proxy
+from tests.prove.schedule import Schedule, Step
+from tests.prove.system import System
+
+AFTERWARDS = 2.0
+"""Seconds of load after the last recovery."""
+RECOVERY_PATIENCE = 90.0
+CONFIRM_PATIENCE = 90.0
+REST_PATIENCE = 30.0
+LIVE_GAP = 5.0
+"""Seconds without a reading on the live feed that count as standing still, on a machine that is busy with all this."""
+LOAD_LINK = "load/rabbitmq"
+LINKS = ("writer/mariadb", "writer/rabbitmq", "generator/rabbitmq", LOAD_LINK)
+"""What a proxy stands between."""
+
+
+@dataclass
+class Outcome:
+    """What came of one schedule."""
+
+    schedule: Schedule
+    verdict: Verdict
+    recovery: dict[str, float] = field(default_factory=dict)
+    """Seconds from the end of each fault until readings measured after it are stored and those hurt are ready."""
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was lost and nothing came twice."""
+        return self.verdict.holds
+
+
+class Runner:
+    """Runs schedules one after the other on one stack, each with a producer and series of its own."""
+
+    def __init__(
+        self, system: System, engine: AsyncEngine, links: dict[str, Proxy], folder: Path, *, rate: float
+    ) -> None:
+        self._system = system
+        self._engine = engine
+        self._links = links
+        self._folder = folder
+        self._rate = rate
+
+    async def run(self, schedule: Schedule) -> Outcome:
+        """Run ``schedule`` and judge it."""
+        begun = time.monotonic()
+        name = f"prove-{schedule.seed}-{time.time_ns() // 1_000_000:x}"
+        lists = Lists(self._folder / name)
+        broker = Broker(self._system.amqp_url(self._links[LOAD_LINK].port))
+        load = Load(
+            broker, lists, name=name, rate=self._rate, series=schedule.series,
+            per_delivery=schedule.readings_per_delivery, seed=schedule.seed,
+        )  # fmt: skip
+        complaints: list[str] = []
+        recovery: dict[str, float] = {}
+        try:
+            scene = Scene(self._system, self._engine, self._links, load, complaints)
+            await self._disturb(scene, schedule, recovery)
+            await evidence.at_rest(self._engine, name, load.last_number, REST_PATIENCE)
+        finally:
+            lists.close()
+            await broker.close()
+        verdict = await self._judge(name)
+        verdict.complaints += complaints
+        return Outcome(schedule, verdict, recovery, time.monotonic() - begun)
+
+    async def _disturb(self, scene: Scene, schedule: Schedule, recovery: dict[str, float]) -> None:
+        done = asyncio.Event()
+        watcher = Watcher(self._system, scene.load.name)
+        async with asyncio.TaskGroup() as tasks:
+            loading = tasks.create_task(scene.load.run(done))
+            watching = tasks.create_task(watcher.run())
+            try:
+                async with asyncio.TaskGroup() as steps:
+                    for step in schedule.steps:
+                        steps.create_task(self._step(scene, step, recovery))
+                await asyncio.sleep(AFTERWARDS)
+                if all(FAULTS[step.fault].spares_live for step in schedule.steps) and watcher.longest_gap > LIVE_GAP:
+                    scene.complaints.append(f"the live feed stood still for {watcher.longest_gap:.1f} s")
+            finally:
+                watching.cancel()
+                done.set()
+            try:
+                async with asyncio.timeout(CONFIRM_PATIENCE):
+                    await asyncio.shield(loading)
+            except TimeoutError:
+                scene.complaints.append(
+                    f"{scene.load.unconfirmed} deliveries not confirmed within {CONFIRM_PATIENCE:.0f} s"
+                )
+                loading.cancel()
+
+    async def _step(self, scene: Scene, step: Step, recovery: dict[str, float]) -> None:
+        await asyncio.sleep(step.at)
+        fault = FAULTS[step.fault]
+        await fault.inject(scene, step)
+        over, instant = time.monotonic(), time.time()
+        while not await evidence.stored_since(self._engine, scene.load.name, instant):
+            if time.monotonic() - over > RECOVERY_PATIENCE:
+                scene.complaints.append(f"{step.fault}: nothing new stored within {RECOVERY_PATIENCE:.0f} s")
+                return
+            await asyncio.sleep(0.1)
+        try:
+            await self._system.until_ready(fault.hurts, RECOVERY_PATIENCE)
+        except TimeoutError as error:
+            scene.complaints.append(f"{step.fault}: {error}")
+        recovery[step.fault] = time.monotonic() - over
+
+    async def _judge(self, name: str) -> Verdict:
+        found = await evidence.collect(self._engine, name)
+        folder = self._folder / name
+        return await asyncio.to_thread(lambda: check(read_attempted(folder), read_confirmed(folder), found))

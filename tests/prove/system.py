@@ -1,0 +1,178 @@
+"""The private stack that is to be disturbed: started by `deploy/native`, on ports and in a folder of its own."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telltale_shared.database import create_engine
+from telltale_shared.testing import Servers
+
+ROOT = Path(__file__).resolve().parents[2]
+NATIVE = ROOT / "deploy" / "native"
+# The scripts of deploy/native find each other by their folder, as they do when one of them is run.
+sys.path.insert(0, str(NATIVE))
+
+from layout import Layout  # noqa: E402
+from processes import SERVICES  # noqa: E402
+from status import health  # noqa: E402
+from supervision import Supervisor  # noqa: E402
+
+SETTINGS = {"MARIADB_BUFFER_POOL": "256M", "GENERATOR_RATE": "10"}
+"""A small database, and the product's own generators busier than by default."""
+PASSWORD = "Password123!"
+TOKEN_SECONDS = 240
+
+
+class System:
+    """A running stack: where its parts are, and how to disturb them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._services = {process.name: process for process in SERVICES}
+        self._token, self._token_until = "", 0.0
+        self._layout = Layout.at(folder, "auto")
+        self._layout.create()  # from now on its ports are its own
+        self._supervisor = Supervisor(self._layout, [sys.executable])
+
+    def start(self, via: Mapping[str, int]) -> None:
+        """Start it, or make it up to date.
+
+        Args:
+            via: ``process/server`` → port where the process is to find the server.
+        """
+        self._stack("servers-up")
+        links = [part for link, port in via.items() for part in ("--via", f"{link}={port}")]
+        self._stack("up", "--group", "dev", *links)
+        self.servers = Servers.read(self.folder)
+
+    def stop(self) -> None:
+        """Stop all of it; its folder stays for a look at the logs."""
+        self._stack("down")
+
+    def _stack(self, command: str, *options: str) -> None:
+        where = ("--run-dir", str(self.folder), "--port-offset", "auto", "--env-file", "/dev/null")
+        result = subprocess.run(
+            (sys.executable, str(NATIVE / "stack.py"), command, *where, *options),
+            env=os.environ | SETTINGS,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            raise RuntimeError(f"stack.py {command} failed:\n{result.stdout}{result.stderr}")
+
+    # --- where things are
+
+    def server_port(self, link: str) -> int:
+        """The port of the server that the ``process/server`` of a link names."""
+        return self.port(link.partition("/")[2])
+
+    @property
+    def services(self) -> list[str]:
+        """The name of every service."""
+        return list(self._services)
+
+    def port(self, name: str) -> int:
+        """The port of a process."""
+        return self._layout.port(name)
+
+    def url(self, name: str) -> str:
+        """The base URL of a service, without a slash at its end."""
+        return f"http://127.0.0.1:{self.port(name)}"
+
+    def amqp_url(self, port: int) -> str:
+        """How to reach the broker at ``port``, with the password."""
+        return f"amqp://telltale:{self.servers.amqp_password}@127.0.0.1:{port}/telltale"
+
+    def engine(self) -> AsyncEngine:
+        """The product's database, as somebody who may see everything."""
+        return create_engine(f"{self.servers.mariadb_url}telltale", self.servers.mariadb_password, pool_size=5)
+
+    # --- disturbing it
+
+    async def kill(self, name: str) -> None:
+        """Kill a process (-9); supervisord starts it again by itself."""
+        await self.signal(name, signal.SIGKILL)
+
+    async def signal(self, name: str, number: signal.Signals) -> int:
+        """Send a signal to a process, once it runs; returns its id."""
+        while not (pid := int((await self._processes())[name]["pid"])):
+            await asyncio.sleep(0.1)
+        os.kill(pid, number)
+        return pid
+
+    async def stop_process(self, name: str) -> None:
+        """Stop a process, which stays stopped, and wait until it has ended."""
+        await asyncio.to_thread(self._supervisor.stop, [name])
+
+    async def start_process(self, name: str) -> None:
+        """Start a stopped process."""
+        await asyncio.to_thread(self._supervisor.start, [name])
+
+    async def rabbitmqctl(self, *arguments: str) -> str:
+        """Administrate the broker."""
+        return await asyncio.to_thread(self.servers.run_rabbitmqctl, *arguments)
+
+    async def waiting(self) -> int:
+        """Deliveries that wait in the store queue, those that the writer holds included."""
+        listed = await self.rabbitmqctl("list_queues", "-p", "telltale", "--no-table-headers", "name", "messages")
+        return next(int(line.split()[1]) for line in listed.splitlines() if line.startswith("readings.store.0"))
+
+    async def pause_generators(self, paused: bool) -> None:
+        """Let the product's own generators hold still, or go on."""
+        headers = {"Authorization": f"Bearer {await self.token()}"}
+        async with httpx.AsyncClient(headers=headers, timeout=10) as http:
+            for name in ("generator", "generator-host"):
+                answer = await http.patch(f"{self.url(name)}/api/v1/generator", json={"paused": paused})
+                answer.raise_for_status()
+
+    async def token(self) -> str:
+        """An access token of somebody who may post readings and control the generator."""
+        if time.monotonic() > self._token_until:
+            form = {"username": "user@example.com", "password": PASSWORD}
+            async with httpx.AsyncClient(timeout=10) as http:
+                answer = (await http.post(f"{self.url('auth')}/api/v1/auth/token", data=form)).raise_for_status()
+            self._token, self._token_until = str(answer.json()["access_token"]), time.monotonic() + TOKEN_SECONDS
+        return self._token
+
+    async def stream_token(self) -> str:
+        """A token for the gateway's WebSocket."""
+        headers = {"Authorization": f"Bearer {await self.token()}"}
+        async with httpx.AsyncClient(headers=headers, timeout=10) as http:
+            answer = (await http.post(f"{self.url('auth')}/api/v1/auth/stream-token")).raise_for_status()
+        return str(answer.json()["token"])
+
+    async def _processes(self) -> dict[str, dict[str, Any]]:
+        return await asyncio.to_thread(self._supervisor.processes)
+
+    # --- whether it is well
+
+    async def ready(self, names: Sequence[str]) -> list[str]:
+        """What those of ``names`` complain about that cannot do their work right now."""
+        answers = await asyncio.gather(
+            *(asyncio.to_thread(partial(health, self._layout, self._services[name])) for name in names)
+        )
+        return [f"{name}: {answer.detail}" for name, answer in zip(names, answers, strict=True) if not answer.ok]
+
+    async def until_ready(self, names: Sequence[str], seconds: float) -> float:
+        """Wait until all of ``names`` can do their work; returns when that was (monotonic seconds).
+
+        Raises:
+            TimeoutError: with what they complain about.
+        """
+        deadline = time.monotonic() + seconds
+        while complaints := await self.ready(names):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not ready within {seconds:.0f} s: {'; '.join(complaints)}")
+            await asyncio.sleep(0.1)
+        return time.monotonic()
