@@ -104,6 +104,10 @@ bench-identity: development ## tokens, sign-ins and revocations: rates, a flood,
 prove: development ## break a stack of its own in every way there is, count what is lost or repeated: SCHEDULES=25 SEEDS="7 8" RATE=2000
 	$(venv)/python -m tests.prove $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(RATE),--rate $(RATE)) $(ARGUMENTS)
 
+.PHONY: soak
+soak: development ## ten times the default load for MINUTES=60: whether memory, descriptors or latency of any process grow
+	$(venv)/python -m tests.prove.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGUMENTS)
+
 .PHONY: fuzz
 fuzz: development ## every operation of every service as everyone, 100 calls each (EXAMPLES=…)
 	TELLTALE_SCHEMA_EXAMPLES=$(or $(EXAMPLES),100) $(venv)/python -m pytest tests/test_schemas.py

@@ -54,7 +54,7 @@ class Memory:
         return Memory(self.rss + other.rss, self.pss + other.pss)
 
 
-def _families() -> dict[int, list[int]]:
+def families() -> dict[int, list[int]]:
     """Children of each process."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -91,7 +91,7 @@ def _mebibytes(size: int) -> str:
 def print_table(layout: Layout, supervisor: Supervisor) -> bool:
     """Print a row per process; whether all of them run and are healthy."""
     services = {process.name: process for process in SERVICES}
-    children = _families()
+    children = families()
     all_well = True
     python = _own_memory(supervisor.pid())
     rows = [("process", "state", "pid", "port", "RSS", "PSS", "health")]

@@ -18,6 +18,9 @@ from tests.prove.runner import LINKS, Outcome, Runner
 from tests.prove.schedule import plan
 from tests.prove.system import ROOT, System
 
+SETTINGS = {"MARIADB_BUFFER_POOL": "256M", "GENERATOR_RATE": "10"}
+"""A small database, and the product's own generators busier than by default."""
+
 
 async def prove(system: System, folder: Path, options: argparse.Namespace) -> list[Outcome]:
     """Run all schedules, printing a row for each."""
@@ -25,7 +28,7 @@ async def prove(system: System, folder: Path, options: argparse.Namespace) -> li
     async with AsyncExitStack() as stack:
         links = {link: await stack.enter_async_context(Proxy(system.server_port(link))) for link in LINKS}
         stack.push_async_callback(asyncio.to_thread, system.stop)
-        await asyncio.to_thread(system.start, {link: proxy.port for link, proxy in links.items()})
+        await asyncio.to_thread(system.start, {link: proxy.port for link, proxy in links.items()}, SETTINGS)
         engine = system.engine()
         stack.push_async_callback(engine.dispose)
         runner = Runner(system, engine, links, folder, rate=options.rate)

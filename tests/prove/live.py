@@ -26,7 +26,7 @@ async def _open(system: System, sources: list[str], sock: socket.socket | None =
 
 
 class Watcher:
-    """Follows the readings of one source, and notes the longest time without any."""
+    """Follows the readings of one source (all, when its name is empty), and notes the longest time without any."""
 
     def __init__(self, system: System, source: str) -> None:
         self._system = system
@@ -44,7 +44,7 @@ class Watcher:
         """Follow until cancelled."""
         while True:
             with suppress(OSError, TimeoutError, websockets.WebSocketException, httpx.HTTPError):
-                connection = await _open(self._system, [self._source])
+                connection = await _open(self._system, [self._source] if self._source else [])
                 async with connection, asyncio.TaskGroup() as tasks:
                     renewing = tasks.create_task(self._renew(connection))
                     async for frame in connection:

@@ -24,11 +24,10 @@ sys.path.insert(0, str(NATIVE))
 
 from layout import Layout  # noqa: E402
 from processes import SERVICES  # noqa: E402
-from status import health  # noqa: E402
+from servers import rabbitmq_answers  # noqa: E402
+from status import families, health, memory  # noqa: E402
 from supervision import Supervisor  # noqa: E402
 
-SETTINGS = {"MARIADB_BUFFER_POOL": "256M", "GENERATOR_RATE": "10"}
-"""A small database, and the product's own generators busier than by default."""
 PASSWORD = "Password123!"
 TOKEN_SECONDS = 240
 
@@ -44,26 +43,27 @@ class System:
         self._layout.create()  # from now on its ports are its own
         self._supervisor = Supervisor(self._layout, [sys.executable])
 
-    def start(self, via: Mapping[str, int]) -> None:
+    def start(self, via: Mapping[str, int], settings: Mapping[str, str]) -> None:
         """Start it, or make it up to date.
 
         Args:
             via: ``process/server`` → port where the process is to find the server.
+            settings: as in `.env`.
         """
-        self._stack("servers-up")
+        self._stack("servers-up", settings=settings)
         links = [part for link, port in via.items() for part in ("--via", f"{link}={port}")]
-        self._stack("up", "--group", "dev", *links)
+        self._stack("up", "--group", "dev", *links, settings=settings)
         self.servers = Servers.read(self.folder)
 
     def stop(self) -> None:
         """Stop all of it; its folder stays for a look at the logs."""
         self._stack("down")
 
-    def _stack(self, command: str, *options: str) -> None:
+    def _stack(self, command: str, *options: str, settings: Mapping[str, str] | None = None) -> None:
         where = ("--run-dir", str(self.folder), "--port-offset", "auto", "--env-file", "/dev/null")
         result = subprocess.run(
             (sys.executable, str(NATIVE / "stack.py"), command, *where, *options),
-            env=os.environ | SETTINGS,
+            env=os.environ | dict(settings or {}),
             capture_output=True,
             text=True,
             check=False,
@@ -152,6 +152,21 @@ class System:
             answer = (await http.post(f"{self.url('auth')}/api/v1/auth/stream-token")).raise_for_status()
         return str(answer.json()["token"])
 
+    # --- what it holds
+
+    def footprints(self) -> dict[str, tuple[int, list[int]]]:
+        """Per running process: bytes of memory (PSS) and the process ids, its children included."""
+        children = families()
+        return {
+            name: (memory(info["pid"], children).pss, _family(info["pid"], children))
+            for name, info in self._supervisor.processes().items()
+            if info["pid"]
+        }
+
+    async def broker_answers(self) -> bool:
+        """Whether the broker greets a new connection."""
+        return await asyncio.to_thread(rabbitmq_answers, self._layout)
+
     async def _processes(self) -> dict[str, dict[str, Any]]:
         return await asyncio.to_thread(self._supervisor.processes)
 
@@ -176,3 +191,7 @@ class System:
                 raise TimeoutError(f"not ready within {seconds:.0f} s: {'; '.join(complaints)}")
             await asyncio.sleep(0.1)
         return time.monotonic()
+
+
+def _family(pid: int, children: Mapping[int, Sequence[int]]) -> list[int]:
+    return [pid, *(one for child in children.get(pid, ()) for one in _family(child, children))]

@@ -1,0 +1,76 @@
+"""What the processes of a stack hold, and how soon they answer."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import text
+from tests.prove.system import System
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One process at one moment; a process's children count as part of it."""
+
+    second: float
+    """Since the beginning."""
+    process: str
+    pss: int
+    """Bytes in memory, shared pages by their share."""
+    descriptors: int
+    latency: float
+    """Seconds until it answered whether it is well."""
+
+    def figure(self, name: str) -> float:
+        """A figure by its name in a table."""
+        return {"PSS": float(self.pss), "descriptors": float(self.descriptors), "latency": self.latency}[name]
+
+
+class Sampler:
+    """Samples every process of a running stack. Use as an async context manager."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.engine = system.engine()
+
+    async def __aenter__(self) -> "Sampler":
+        return self
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        await self.engine.dispose()
+
+    async def sample(self, second: float) -> list[Sample]:
+        """A sample of each process."""
+        held = await asyncio.to_thread(self._held)
+        return [
+            Sample(second, name, pss, descriptors, await self._latency(name))
+            for name, (pss, descriptors) in held.items()
+        ]
+
+    def _held(self) -> dict[str, tuple[int, int]]:
+        return {name: (pss, _descriptors(pids)) for name, (pss, pids) in self._system.footprints().items()}
+
+    async def _latency(self, name: str) -> float:
+        begun = time.perf_counter()
+        if name == "mariadb":
+            async with self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        elif name == "rabbitmq":
+            await self._system.broker_answers()
+        else:
+            await self._system.ready([name])
+        return time.perf_counter() - begun
+
+
+def _descriptors(pids: list[int]) -> int:
+    count = 0
+    for pid in pids:
+        try:
+            count += sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:
+            continue  # it ended meanwhile
+    return count
