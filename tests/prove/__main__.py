@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tests.prove import report
+from tests.prove.audit import audit
 from tests.prove.proxy import Proxy
 from tests.prove.runner import LINKS, Outcome, Runner
 from tests.prove.schedule import plan
@@ -22,9 +23,9 @@ SETTINGS = {"MARIADB_BUFFER_POOL": "256M", "GENERATOR_RATE": "10"}
 """A small database, and the product's own generators busier than by default."""
 
 
-async def prove(system: System, folder: Path, options: argparse.Namespace) -> list[Outcome]:
-    """Run all schedules, printing a row for each."""
-    outcomes = []
+async def prove(system: System, folder: Path, options: argparse.Namespace) -> bool:
+    """Run all schedules, printing a row for each; whether all of them kept the promise."""
+    outcomes: list[Outcome] = []
     async with AsyncExitStack() as stack:
         links = {link: await stack.enter_async_context(Proxy(system.server_port(link))) for link in LINKS}
         stack.push_async_callback(asyncio.to_thread, system.stop)
@@ -36,7 +37,8 @@ async def prove(system: System, folder: Path, options: argparse.Namespace) -> li
         for seed in options.seeds:
             outcomes.append(await runner.run(plan(seed)))
             report.print_outcome(outcomes[-1])
-    return outcomes
+        generators = await audit(system, engine)
+    return report.print_summary(outcomes, generators)
 
 
 def _options() -> argparse.Namespace:
@@ -60,8 +62,7 @@ def main() -> int:
     options = _options()
     folder = options.run_dir.resolve()
     shutil.rmtree(folder / "lists", ignore_errors=True)
-    outcomes = asyncio.run(prove(System(folder), folder / "lists", options))
-    return 0 if report.print_summary(outcomes) else 1
+    return 0 if asyncio.run(prove(System(folder), folder / "lists", options)) else 1
 
 
 if __name__ == "__main__":

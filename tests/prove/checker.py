@@ -33,7 +33,8 @@ class Evidence:
     """Reason, first number, and how many numbers it stands for."""
     rollups: Mapping[str, int]
     """Per tier, how many readings its buckets count."""
-    account: Account
+    account: Account | None
+    """None where several producers share the source, or one has several: then the ledger is compared as a whole."""
 
 
 @dataclass
@@ -54,6 +55,17 @@ class Verdict:
     def holds(self) -> bool:
         """Whether the promise was kept."""
         return not self.complaints
+
+    def __add__(self, other: "Verdict") -> "Verdict":
+        return Verdict(
+            attempted=self.attempted + other.attempted,
+            confirmed=self.confirmed + other.confirmed,
+            stored=self.stored + other.stored,
+            dead=self.dead + other.dead,
+            lost=self.lost + other.lost,
+            repeated=self.repeated + other.repeated,
+            complaints=[*self.complaints, *other.complaints],
+        )
 
 
 def check(attempted: Iterable[Sent], confirmed: Set[int], evidence: Evidence) -> Verdict:
@@ -76,7 +88,8 @@ def check(attempted: Iterable[Sent], confirmed: Set[int], evidence: Evidence) ->
         surplus = count - len(evidence.records)
         verdict.repeated += max(0, surplus)
         _expect(verdict, f"readings in the {tier} rollups", count, len(evidence.records))
-    _check_account(verdict, evidence, sent)
+    if evidence.account is not None:
+        _check_account(verdict, evidence.account, evidence, sent)
     return verdict
 
 
@@ -115,9 +128,8 @@ def _dead_numbers(sent: Mapping[int, Sent], evidence: Evidence, verdict: Verdict
     return set(times)
 
 
-def _check_account(verdict: Verdict, evidence: Evidence, sent: Mapping[int, Sent]) -> None:
+def _check_account(verdict: Verdict, account: Account, evidence: Evidence, sent: Mapping[int, Sent]) -> None:
     """The ledger must agree: numbered = stored + repeated + dead + in flight, and at rest nothing is in flight."""
-    account = evidence.account
     verdict.repeated += account.repeated
     _expect(verdict, "the ledger's published", account.published, max(sent, default=0))
     _expect(verdict, "the ledger's stored", account.stored, len(evidence.records))

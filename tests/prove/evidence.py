@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from contextlib import suppress
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +13,9 @@ _ACCOUNT = text("SELECT published, stored, repeated, dead, watermark FROM produc
 _RECORDS = text("""
 SELECT series.category, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', records.observed_at), records.value
 FROM records JOIN series ON series.id = records.series_id WHERE series.source = :name
+""")
+_STORED = text("""
+SELECT COUNT(*) FROM records JOIN series ON series.id = records.series_id WHERE series.source = :name
 """)
 _LETTERS = text("SELECT reason, number, `count` FROM dead_letters WHERE producer = :name")
 _COUNTED = {
@@ -58,18 +61,32 @@ async def at_rest(engine: AsyncEngine, name: str, last: int, patience: float) ->
     return seen
 
 
-async def collect(engine: AsyncEngine, name: str) -> Evidence:
-    """All that the database holds of ``name``, which is both a producer and the source of its readings."""
-    parameters: Mapping[str, str] = {"name": name}
+async def stored_at_rest(engine: AsyncEngine, source: str, enough: int, patience: float) -> None:
+    """Wait until ``enough`` readings of ``source`` are stored, or nothing has moved for ``patience`` seconds."""
+    seen, moved = 0, time.monotonic()
+    while seen < enough and time.monotonic() - moved < patience:
+        with suppress(*_AWAY):
+            async with engine.connect() as connection:
+                now = int((await connection.execute(_STORED, {"name": source})).scalar_one())
+            if now != seen:
+                seen, moved = now, time.monotonic()
+        await asyncio.sleep(0.2)
+
+
+async def collect(engine: AsyncEngine, source: str, producer: str | None) -> Evidence:
+    """All that the database holds of the readings of ``source`` and of its ``producer``, at one moment."""
     async with engine.connect() as connection:
-        records = (await connection.execute(_RECORDS, parameters)).all()
-        letters = (await connection.execute(_LETTERS, parameters)).all()
+        # One snapshot for all: what else is stored meanwhile must not make them differ.
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        records = (await connection.execute(_RECORDS, {"name": source})).all()
         rollups = {
-            tier: int((await connection.execute(query, parameters)).scalar_one()) for tier, query in _COUNTED.items()
+            tier: int((await connection.execute(query, {"name": source})).scalar_one())
+            for tier, query in _COUNTED.items()
         }
+        letters = (await connection.execute(_LETTERS, {"name": producer})).all()
     return Evidence(
         records=[(row[0], row[1], row[2]) for row in records],
         letters=[(row[0], row[1], row[2]) for row in letters],
         rollups=rollups,
-        account=await account(engine, name),
+        account=await account(engine, producer) if producer else None,
     )

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.prove.live import SlowClient
 from tests.prove.load import Load
 from tests.prove.messages import CLOCKS, POISONS, Spoil
+from tests.prove.posts import Posts
 from tests.prove.proxy import Proxy
 from tests.prove.schedule import Step
 from tests.prove.system import System
@@ -36,6 +37,7 @@ class Scene:
     links: dict[str, Proxy]
     """The proxies by what they connect, as ``writer/mariadb``."""
     load: Load
+    posts: Posts
     complaints: list[str]
 
 
@@ -205,7 +207,7 @@ async def _queue_deleted(scene: Scene, _: Step) -> None:
 @asynccontextmanager
 async def _still(scene: Scene) -> AsyncIterator[None]:
     """While nobody publishes and nothing waits."""
-    scene.load.paused = True
+    scene.load.paused = scene.posts.paused = True
     await scene.system.pause_generators(True)
     while scene.load.unconfirmed or await scene.system.waiting():
         await asyncio.sleep(0.5)
@@ -213,7 +215,7 @@ async def _still(scene: Scene) -> AsyncIterator[None]:
         yield
     finally:
         await scene.system.pause_generators(False)
-        scene.load.paused = False
+        scene.load.paused = scene.posts.paused = False
 
 
 # --- what is sent

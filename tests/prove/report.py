@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tests.prove.audit import Audit
 from tests.prove.runner import Outcome
 
 HEADINGS = ("fault", "seed", "confirmed", "stored", "dead", "lost", "repeated", "recovery")
@@ -30,8 +31,8 @@ def print_outcome(outcome: Outcome) -> None:
         print(f"    {complaint}", flush=True)
 
 
-def print_summary(outcomes: Sequence[Outcome]) -> bool:
-    """Print the sums; whether all schedules kept the promise."""
+def print_summary(outcomes: Sequence[Outcome], generators: Audit) -> bool:
+    """Print the sums, and what became of the product's own generators; whether everything kept the promise."""
     failed = [outcome for outcome in outcomes if not outcome.passed]
     confirmed = sum(outcome.verdict.confirmed for outcome in outcomes)
     lost = sum(outcome.verdict.lost for outcome in outcomes)
@@ -40,6 +41,12 @@ def print_summary(outcomes: Sequence[Outcome]) -> bool:
     if recoveries := sorted(slow for outcome in outcomes for slow in outcome.recovery.values()):
         median, p99 = (recoveries[int(share * (len(recoveries) - 1))] for share in (0.5, 0.99))
         print(f"recovery: median {median:.1f} s, p99 {p99:.1f} s, slowest {recoveries[-1]:.1f} s")
+    print(
+        f"the product's own generators: {generators.producers} producers, {generators.numbered:,} readings numbered,"
+        f" {generators.stored:,} stored, {generators.dropped:,} dropped before they got a number"
+    )
+    for complaint in generators.complaints:
+        print(f"FAILED: {complaint}")
     for outcome in failed:
         print(f"FAILED: seed {outcome.schedule.seed} ({outcome.schedule.title})")
-    return bool(outcomes) and not failed
+    return bool(outcomes) and not failed and not generators.complaints

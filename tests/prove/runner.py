@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.prove.faults import FAULTS, Scene
 from tests.prove.lists import Lists, read_attempted, read_confirmed
 from tests.prove.live import Watcher
 from tests.prove.load import Broker, Load
+from tests.prove.posts import Posts
 from tests.prove.proxy import Proxy
 from tests.prove.schedule import Schedule, Step
 from tests.prove.system import System
@@ -59,23 +61,25 @@ class Runner:
     async def run(self, schedule: Schedule) -> Outcome:
         """Run ``schedule`` and judge it."""
         begun = time.monotonic()
-        name = f"prove-{schedule.seed}-{time.time_ns() // 1_000_000:x}"
-        lists = Lists(self._folder / name)
+        tag = f"{schedule.seed}-{time.time_ns() // 1_000_000:x}"
         broker = Broker(self._system.amqp_url(self._links[LOAD_LINK].port))
-        load = Load(
-            broker, lists, name=name, rate=self._rate, series=schedule.series,
-            per_delivery=schedule.readings_per_delivery, seed=schedule.seed,
-        )  # fmt: skip
         complaints: list[str] = []
         recovery: dict[str, float] = {}
-        try:
-            scene = Scene(self._system, self._engine, self._links, load, complaints)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(broker.close)
+            lists = stack.enter_context(closing(Lists(self._folder / f"prove-{tag}")))
+            load = Load(
+                broker, lists, name=f"prove-{tag}", rate=self._rate, series=schedule.series,
+                per_delivery=schedule.readings_per_delivery, seed=schedule.seed,
+            )  # fmt: skip
+            lists = stack.enter_context(closing(Lists(self._folder / f"posted-{tag}")))
+            posts = Posts(self._system, lists, name=f"posted-{tag}", seed=schedule.seed)
+            scene = Scene(self._system, self._engine, self._links, load, posts, complaints)
             await self._disturb(scene, schedule, recovery)
-            await evidence.at_rest(self._engine, name, load.last_number, REST_PATIENCE)
-        finally:
-            lists.close()
-            await broker.close()
-        verdict = await self._judge(name)
+            await evidence.at_rest(self._engine, load.name, load.last_number, REST_PATIENCE)
+        confirmed = read_confirmed(self._folder / posts.name)
+        await evidence.stored_at_rest(self._engine, posts.name, len(confirmed), REST_PATIENCE)
+        verdict = await self._judge(load.name, load.name) + await self._judge(posts.name, None)
         verdict.complaints += complaints
         return Outcome(schedule, verdict, recovery, time.monotonic() - begun)
 
@@ -85,6 +89,7 @@ class Runner:
         async with asyncio.TaskGroup() as tasks:
             loading = tasks.create_task(scene.load.run(done))
             watching = tasks.create_task(watcher.run())
+            posting = tasks.create_task(scene.posts.run(done))
             try:
                 async with asyncio.TaskGroup() as steps:
                     for step in schedule.steps:
@@ -98,11 +103,13 @@ class Runner:
             try:
                 async with asyncio.timeout(CONFIRM_PATIENCE):
                     await asyncio.shield(loading)
+                    await asyncio.shield(posting)
             except TimeoutError:
                 scene.complaints.append(
                     f"{scene.load.unconfirmed} deliveries not confirmed within {CONFIRM_PATIENCE:.0f} s"
                 )
                 loading.cancel()
+                posting.cancel()
 
     async def _step(self, scene: Scene, step: Step, recovery: dict[str, float]) -> None:
         await asyncio.sleep(step.at)
@@ -120,7 +127,7 @@ class Runner:
             scene.complaints.append(f"{step.fault}: {error}")
         recovery[step.fault] = time.monotonic() - over
 
-    async def _judge(self, name: str) -> Verdict:
-        found = await evidence.collect(self._engine, name)
-        folder = self._folder / name
+    async def _judge(self, source: str, producer: str | None) -> Verdict:
+        found = await evidence.collect(self._engine, source, producer)
+        folder = self._folder / source
         return await asyncio.to_thread(lambda: check(read_attempted(folder), read_confirmed(folder), found))
