@@ -14,9 +14,11 @@ from pathlib import Path
 
 from tests.prove import report
 from tests.prove.audit import audit
+from tests.prove.malformed import malformed_among_many
+from tests.prove.outage import describe, long_outage
 from tests.prove.proxy import Proxy
 from tests.prove.runner import LINKS, Outcome, Runner
-from tests.prove.schedule import plan
+from tests.prove.schedule import Schedule, plan
 from tests.prove.system import ROOT, System
 
 SETTINGS = {"MARIADB_BUFFER_POOL": "256M", "GENERATOR_RATE": "10"}
@@ -37,6 +39,15 @@ async def prove(system: System, folder: Path, options: argparse.Namespace) -> bo
         for seed in options.seeds:
             outcomes.append(await runner.run(plan(seed)))
             report.print_outcome(outcomes[-1])
+        if options.outage:
+            outcome, drain = await long_outage(runner, options.outage, options.rate)
+            outcomes.append(outcome)
+            report.print_outcome(outcome)
+            print(describe(drain), flush=True)
+        if options.malformed:
+            verdict = await malformed_among_many(system, engine, folder)
+            outcomes.append(Outcome(Schedule(0, 0, 0, ()), verdict))
+            report.print_outcome(outcomes[-1])
         generators = await audit(system, engine)
     return report.print_summary(outcomes, generators)
 
@@ -46,9 +57,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--schedules", type=int, default=25, help="how many; their seeds are fresh")
     parser.add_argument("--seeds", type=int, nargs="*", default=[], help="these instead")
     parser.add_argument("--rate", type=float, default=2_000, help="readings a second")
+    parser.add_argument("--outage", type=float, default=0, help="minutes that the database is away, afterwards")
+    parser.add_argument("--malformed", action="store_true", help="10,000 malformed messages among a million readings")
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run" / "prove", help="folder of everything it writes")
     options = parser.parse_args()
-    if not options.seeds:
+    if not options.seeds and options.schedules:
         fresh = int(time.time()) % 1_000_000
         options.seeds = list(range(fresh, fresh + options.schedules))
     return options

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -73,14 +74,27 @@ async def _kill(scene: Scene, step: Step, *, name: str, times: int = 1) -> None:
             await asyncio.sleep(KILLED_WHEN_UP_FOR)
 
 
+async def _stop(scene: Scene, name: str) -> None:
+    begun = time.monotonic()
+    await scene.system.stop_process(name)
+    if (took := time.monotonic() - begun) > STOPS_WITHIN:
+        scene.complaints.append(f"{name} took {took:.1f} s to stop")
+
+
 async def _stop_a_service(scene: Scene, step: Step) -> None:
     name = _chosen(EVERYBODY, step)
-    clock = asyncio.get_running_loop().time
-    begun = clock()
-    await scene.system.stop_process(name)
-    if (took := clock() - begun) > STOPS_WITHIN:
-        scene.complaints.append(f"{name} took {took:.1f} s to stop")
+    await _stop(scene, name)
     await asyncio.sleep(step.seconds)
+    await scene.system.start_process(name)
+
+
+async def _stop_behind_a_silent_link(scene: Scene, step: Step) -> None:
+    link = _chosen([link for link in sorted(scene.links) if not link.startswith("load/")], step)
+    name = link.partition("/")[0]
+    scene.links[link].silence()
+    await asyncio.sleep(step.seconds)
+    await _stop(scene, name)
+    scene.links[link].flow()
     await scene.system.start_process(name)
 
 
@@ -249,6 +263,7 @@ FAULTS: dict[str, Fault] = {
     "kill mariadb": Fault(partial(_kill, name="mariadb"), spares_live=True),
     "kill writer 25 times": Fault(partial(_kill, name="writer", times=25), ("writer",), spares_live=True),
     "stop a service": Fault(_stop_a_service),
+    "stop behind a silent link": Fault(_stop_behind_a_silent_link),
     "freeze a process": Fault(_freeze),
     "broker restarted": Fault(partial(_restart, name="rabbitmq")),
     "database restarted": Fault(partial(_restart, name="mariadb"), spares_live=True),

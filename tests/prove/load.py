@@ -77,9 +77,12 @@ class Load:
         self.name = name
         self.paused = False
         self.spoils: Sequence[Spoil] = ()
-        """What may be wrong with a delivery; while there are any, every tenth has one of them."""
+        """What may be wrong with a delivery; while there is anything, ``spoiled_share`` of them are spoiled."""
+        self.spoiled_share = 0.1
         self.copies = 1
         """How often every delivery is published; any more than once must change nothing."""
+        self.shows_live = True
+        """Whether every delivery goes to the live stream, too."""
         self._broker = broker
         self._lists = lists
         self._rate = rate
@@ -142,7 +145,8 @@ class Load:
             "count": len(delivery.readings),
         }
         async with self._room:
-            live = asyncio.create_task(self._broker.publish(LIVE_KEY, delivery.body, headers, persistent=False))
+            live = [self._broker.publish(LIVE_KEY, delivery.body, headers, persistent=False)] if self.shows_live else []
+            showing = asyncio.gather(*live)
             delay = RETRY_FIRST
             for _ in range(self.copies):
                 while not await self._broker.publish(STORE_KEY, delivery.body, headers, persistent=True):
@@ -150,14 +154,14 @@ class Load:
                     delay = min(2 * delay, RETRY_LAST)
             del self._unconfirmed[delivery.first]
             self._fresh_confirms.append(delivery)
-            await live
+            await showing
 
     def _delivery(self) -> Delivery:
         readings = [self._reading() for _ in range(self._per_delivery)]
         confirmed = min(self._unconfirmed, default=readings[0].number) - 1
         now = time.time_ns() // 1_000
         message = good(readings, producer=self.name, source=self.name, confirmed=confirmed, published_at=now)
-        if self.spoils and self._rng.random() < 0.1:
+        if self.spoils and self._rng.random() < self.spoiled_share:
             return self._rng.choice(self.spoils)(message, readings, self._rng)
         return Delivery(tuple(readings), encoded(message))
 

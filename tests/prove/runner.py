@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,14 @@ REST_PATIENCE = 30.0
 LIVE_GAP = 5.0
 """Seconds without a reading on the live feed that count as standing still, on a machine that is busy with all this."""
 LOAD_LINK = "load/rabbitmq"
-LINKS = ("writer/mariadb", "writer/rabbitmq", "generator/rabbitmq", LOAD_LINK)
+LINKS = (
+    *(f"{process}/mariadb" for process in ("auth", "jobs", "query", "writer")),
+    *(
+        f"{process}/rabbitmq"
+        for process in ("auth", "detector", "gateway", "generator", "generator-host", "jobs", "query", "writer")
+    ),
+    LOAD_LINK,
+)
 """What a proxy stands between."""
 
 
@@ -46,6 +54,9 @@ class Outcome:
         return self.verdict.holds
 
 
+Beside = Callable[[Scene], Coroutine[None, None, None]]
+
+
 class Runner:
     """Runs schedules one after the other on one stack, each with a producer and series of its own."""
 
@@ -58,8 +69,8 @@ class Runner:
         self._folder = folder
         self._rate = rate
 
-    async def run(self, schedule: Schedule) -> Outcome:
-        """Run ``schedule`` and judge it."""
+    async def run(self, schedule: Schedule, beside: Beside | None = None) -> Outcome:
+        """Run ``schedule`` and judge it; ``beside`` runs meanwhile and is cancelled when all is at rest."""
         begun = time.monotonic()
         tag = f"{schedule.seed}-{time.time_ns() // 1_000_000:x}"
         broker = Broker(self._system.amqp_url(self._links[LOAD_LINK].port))
@@ -75,8 +86,12 @@ class Runner:
             lists = stack.enter_context(closing(Lists(self._folder / f"posted-{tag}")))
             posts = Posts(self._system, lists, name=f"posted-{tag}", seed=schedule.seed)
             scene = Scene(self._system, self._engine, self._links, load, posts, complaints)
+            watching = asyncio.create_task(beside(scene)) if beside else None
             await self._disturb(scene, schedule, recovery)
             await evidence.at_rest(self._engine, load.name, load.last_number, REST_PATIENCE)
+            if watching is not None:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
         confirmed = read_confirmed(self._folder / posts.name)
         await evidence.stored_at_rest(self._engine, posts.name, len(confirmed), REST_PATIENCE)
         verdict = await self._judge(load.name, load.name) + await self._judge(posts.name, None)

@@ -22,6 +22,7 @@ LASTING: dict[str, tuple[float, float]] = {
     "kill mariadb": AT_ONCE,
     "kill writer 25 times": AT_ONCE,
     "stop a service": (0.5, 4),
+    "stop behind a silent link": (1, 6),
     "freeze a process": (2, 12),
     "broker restarted": (0.5, 5),
     "database restarted": (0.5, 8),
@@ -72,7 +73,7 @@ class Schedule:
     @property
     def title(self) -> str:
         """The faults in the order in which they begin."""
-        return " + ".join(step.fault for step in self.steps)
+        return " + ".join(step.fault for step in self.steps) or "malformed messages"
 
 
 def plan(seed: int) -> Schedule:

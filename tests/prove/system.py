@@ -96,7 +96,9 @@ class System:
 
     def engine(self) -> AsyncEngine:
         """The product's database, as somebody who may see everything."""
-        return create_engine(f"{self.servers.mariadb_url}telltale", self.servers.mariadb_password, pool_size=5)
+        return create_engine(
+            f"{self.servers.mariadb_url}telltale", self.servers.mariadb_password, pool_size=5, statement_timeout=300
+        )
 
     # --- disturbing it
 
