@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
@@ -24,8 +25,13 @@ from telltale_shared.settings import ServiceSettings, VerifierSettings
 log = structlog.get_logger("telltale.lifecycle")
 
 EXIT_CANNOT_START = 3
-GRACE_SECONDS = 8
+EXIT_NOT_STOPPED = 4
+GRACE_SECONDS = 4
 """How long open requests may take to end after SIGTERM."""
+DRAIN_SECONDS = 3.0
+"""How long background tasks may take to end in order; then what they are doing is interrupted."""
+STOP_SECONDS = 9.5
+"""After which a stopping process ends without further ado. Whatever it held is safe: it may be killed at any time."""
 
 
 def service_app(
@@ -57,17 +63,25 @@ def service_app(
 async def background(tasks: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
     """Run ``tasks`` beside the block and cancel them at its end.
 
-    A task that fails takes the process down with SIGTERM, after logging why: a half-working service would lie.
+    A task may bring to its end what it has begun, as a transaction, for DRAIN_SECONDS; then it is cancelled once more,
+    since what it waits for may never come. A task that fails takes the process down with SIGTERM, after logging why: a
+    half-working service would lie.
     """
     running = [asyncio.create_task(_watched(name, task), name=name) for name, task in tasks.items()]
     try:
         yield
     finally:
-        for task in running:
+        await _end(running)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    late: Collection[asyncio.Task[None]] = tasks
+    while late:
+        for task in late:
             task.cancel()
-        for task in running:
-            with suppress(asyncio.CancelledError):
-                await task
+        _, late = await asyncio.wait(late, timeout=DRAIN_SECONDS)
+        if late:
+            log.warning("background tasks are interrupted", tasks=sorted(task.get_name() for task in late))
 
 
 async def _watched(name: str, task: Callable[[], Awaitable[None]]) -> None:
@@ -108,9 +122,17 @@ def serve(name: str, app: FastAPI, settings: ServiceSettings, port: int, **optio
 
 
 class _Server(uvicorn.Server):
-    """Obeys SIGTERM and SIGINT also while the app is still starting, e.g. waiting for its database."""
+    """Obeys SIGTERM and SIGINT also while the app is still starting, e.g. waiting for its database; and in time."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         if not self.started:
             raise SystemExit(128 + sig)
+        last_resort = threading.Timer(STOP_SECONDS, _give_up)
+        last_resort.daemon = True
+        last_resort.start()
+
+
+def _give_up() -> None:
+    log.critical("not stopped in order in time: the process ends as it is", seconds=STOP_SECONDS)
+    os._exit(EXIT_NOT_STOPPED)

@@ -1,7 +1,8 @@
 """The generator put together: broker, spool, publisher, source, REST."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from fastapi import FastAPI
@@ -27,8 +28,10 @@ log = structlog.get_logger("telltale.generator")
 
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes; room for the readings that one request may hold."""
-FLUSH_SECONDS = 3.0
+FLUSH_SECONDS = 2.0
 """How long a stopping generator waits for the last confirms; what is missing then goes out at the next start."""
+GOODBYE_SECONDS = 1.0
+"""How long its last heartbeat may take; without it the next start closes this producer."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -83,7 +86,9 @@ def create_app(settings: Settings) -> FastAPI:
                             yield
                     publisher.end()
                     if await publisher.flush(FLUSH_SECONDS):
-                        await events.publish_now()
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(GOODBYE_SECONDS):
+                                await events.publish_now()
                     else:
                         log.warning("unconfirmed deliveries stay spooled", deliveries=publisher.spool_deliveries)
             finally:

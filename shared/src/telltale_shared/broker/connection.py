@@ -18,7 +18,7 @@ from telltale_shared.topology import Topology
 log = structlog.get_logger("telltale.broker")
 
 CONNECT_TIMEOUT = 10.0
-CLOSE_TIMEOUT = 2.0
+CLOSE_TIMEOUT = 1.0
 HEARTBEAT = 5
 """Seconds. The client library gives up a peer that has been silent for three of these and three seconds more."""
 BACKOFF_FIRST, BACKOFF_LAST = 0.2, 5.0
