@@ -1,22 +1,16 @@
-"""A handful of schedules of `make prove`: the prover itself works, and the promise is kept where it once was not."""
+"""A handful of schedules of `make prove`: the prover itself works, and the promise is kept in the hardest moments."""
 
 import subprocess
 import sys
 
 import pytest
 from tests.conftest import ROOT
-
-SEEDS = {
-    1: "the writer is killed",
-    9: "the database is killed, and so is the jobs process",
-    21: "the server's OK to a COMMIT is lost",
-    29: "poison of every kind",
-}
+from tests.prove.regressions import REGRESSIONS
 
 
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_and_nothing_comes_twice() -> None:
-    command = (sys.executable, "-m", "tests.prove", "--rate", "500", "--seeds", *map(str, SEEDS))
+    command = (sys.executable, "-m", "tests.prove", "--regressions", "--rate", "500")
     result = subprocess.run(
         (*command, "--run-dir", str(ROOT / ".run" / "prove-test")),
         cwd=ROOT,
@@ -25,4 +19,4 @@ def test_nothing_is_lost_and_nothing_comes_twice() -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert f"{len(SEEDS)} schedules" in result.stdout
+    assert f"{len(REGRESSIONS)} schedules" in result.stdout

@@ -17,6 +17,7 @@ from tests.prove.audit import audit
 from tests.prove.malformed import malformed_among_many
 from tests.prove.outage import describe, long_outage
 from tests.prove.proxy import Proxy
+from tests.prove.regressions import REGRESSIONS
 from tests.prove.runner import LINKS, Outcome, Runner
 from tests.prove.schedule import Schedule, plan
 from tests.prove.system import ROOT, System
@@ -36,8 +37,8 @@ async def prove(system: System, folder: Path, options: argparse.Namespace) -> bo
         stack.push_async_callback(engine.dispose)
         runner = Runner(system, engine, links, folder, rate=options.rate)
         report.print_headings()
-        for seed in options.seeds:
-            outcomes.append(await runner.run(plan(seed)))
+        for schedule in [*(REGRESSIONS if options.regressions else ()), *map(plan, options.seeds)]:
+            outcomes.append(await runner.run(schedule))
             report.print_outcome(outcomes[-1])
         if options.outage:
             outcome, drain = await long_outage(runner, options.outage, options.rate)
@@ -56,12 +57,13 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--schedules", type=int, default=25, help="how many; their seeds are fresh")
     parser.add_argument("--seeds", type=int, nargs="*", default=[], help="these instead")
+    parser.add_argument("--regressions", action="store_true", help="the schedules of regressions.py alone")
     parser.add_argument("--rate", type=float, default=2_000, help="readings a second")
     parser.add_argument("--outage", type=float, default=0, help="minutes that the database is away, afterwards")
     parser.add_argument("--malformed", action="store_true", help="10,000 malformed messages among a million readings")
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run" / "prove", help="folder of everything it writes")
     options = parser.parse_args()
-    if not options.seeds and options.schedules:
+    if not options.seeds and not options.regressions:
         fresh = int(time.time()) % 1_000_000
         options.seeds = list(range(fresh, fresh + options.schedules))
     return options
