@@ -1,7 +1,6 @@
 """SIGTERM ends every service in time, in order where it can: also while its servers have fallen silent."""
 
 import asyncio
-import shutil
 import time
 from contextlib import AsyncExitStack
 
@@ -32,9 +31,7 @@ async def _stop_times(system: System) -> dict[str, float]:
 
 @pytest.mark.timeout(300)
 async def test_every_service_stops_in_time_whatever_its_servers_do() -> None:
-    folder = ROOT / ".run" / "stopping"
-    shutil.rmtree(folder, ignore_errors=True)
-    system = System(folder)
+    system = System(ROOT / ".run" / "stopping")
     async with AsyncExitStack() as stack:
         links = {link: await stack.enter_async_context(Proxy(system.server_port(link))) for link in LINKS}
         stack.push_async_callback(asyncio.to_thread, system.stop)

@@ -6,7 +6,6 @@ Exits 0 when every schedule kept the promise.
 import argparse
 import asyncio
 import logging
-import shutil
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -76,7 +75,6 @@ def main() -> int:
     logging.getLogger("aio_pika").setLevel(logging.CRITICAL)
     options = _options()
     folder = options.run_dir.resolve()
-    shutil.rmtree(folder / "lists", ignore_errors=True)
     return 0 if asyncio.run(prove(System(folder), folder / "lists", options)) else 1
 
 

@@ -33,6 +33,7 @@ class Sampler:
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self._sampled = (*system.services, "mariadb", "rabbitmq")
         self.engine = system.engine()
 
     async def __aenter__(self) -> "Sampler":
@@ -52,7 +53,8 @@ class Sampler:
         ]
 
     def _held(self) -> dict[str, tuple[int, int]]:
-        return {name: (pss, _descriptors(pids)) for name, (pss, pids) in self._system.footprints().items()}
+        held = self._system.footprints()
+        return {name: (held[name][0], _descriptors(held[name][1])) for name in self._sampled if name in held}
 
     async def _latency(self, name: str) -> float:
         begun = time.perf_counter()

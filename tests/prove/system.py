@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,10 +34,13 @@ TOKEN_SECONDS = 240
 
 
 class System:
-    """A running stack: where its parts are, and how to disturb them."""
+    """A stack in a folder of its own, which is emptied first: where its parts are, and how to disturb them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if folder.exists():
+            self.stop()
+            shutil.rmtree(folder)
         self._services = {process.name: process for process in SERVICES}
         self._token, self._token_until = "", 0.0
         self._layout = Layout.at(folder, "auto")

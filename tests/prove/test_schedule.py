@@ -1,5 +1,6 @@
 import pytest
 from tests.prove.faults import FAULTS
+from tests.prove.regressions import REGRESSIONS
 from tests.prove.schedule import LASTING, WARM_UP, WINDOW, plan
 
 
@@ -26,3 +27,7 @@ def test_steps_are_in_order_and_in_bounds(seed: int) -> None:
 
 def test_every_planned_fault_can_be_brought_about() -> None:
     assert set(FAULTS) == set(LASTING)
+
+
+def test_what_must_hold_for_ever_can_be_brought_about() -> None:
+    assert {step.fault for schedule in REGRESSIONS for step in schedule.steps} <= set(FAULTS)
