@@ -35,6 +35,8 @@ class Evidence:
     """Per tier, how many readings its buckets count."""
     account: Account | None
     """None where several producers share the source, or one has several: then the ledger is compared as a whole."""
+    anomalies: list[tuple[str, int, float]] = field(default_factory=list)
+    """What the detector marked: category, time and value."""
 
 
 @dataclass
@@ -72,7 +74,8 @@ def check(attempted: Iterable[Sent], confirmed: Set[int], evidence: Evidence) ->
     """Compare the lists with the database. Call it when everything has come to rest."""
     sent = {reading.number: reading for reading in attempted}
     verdict = Verdict(attempted=len(sent), confirmed=len(confirmed))
-    stored = _stored_numbers(sent, evidence, verdict)
+    by_place = {(r.category, r.observed_at): r for r in sent.values() if r.reason is None}
+    stored = _stored_numbers(by_place, evidence, verdict)
     dead = _dead_numbers(sent, evidence, verdict)
     verdict.stored, verdict.dead = len(stored), len(dead)
 
@@ -88,14 +91,14 @@ def check(attempted: Iterable[Sent], confirmed: Set[int], evidence: Evidence) ->
         surplus = count - len(evidence.records)
         verdict.repeated += max(0, surplus)
         _expect(verdict, f"readings in the {tier} rollups", count, len(evidence.records))
+    _check_anomalies(by_place, evidence, verdict)
     if evidence.account is not None:
         _check_account(verdict, evidence.account, evidence, sent)
     return verdict
 
 
-def _stored_numbers(sent: Mapping[int, Sent], evidence: Evidence, verdict: Verdict) -> set[int]:
+def _stored_numbers(by_place: Mapping[tuple[str, int], Sent], evidence: Evidence, verdict: Verdict) -> set[int]:
     """Numbers of the records, each compared with what was sent."""
-    by_place = {(r.category, r.observed_at): r for r in sent.values() if r.reason is None}
     stored: set[int] = set()
     foreign, altered = [], []
     for category, observed_at, value in evidence.records:
@@ -126,6 +129,16 @@ def _dead_numbers(sent: Mapping[int, Sent], evidence: Evidence, verdict: Verdict
     _complain(verdict, "dead twice", again)
     _complain(verdict, "dead for another reason than expected", wrong)
     return set(times)
+
+
+def _check_anomalies(by_place: Mapping[tuple[str, int], Sent], evidence: Evidence, verdict: Verdict) -> None:
+    """A mark belongs to a reading that was sent, and is there once."""
+    times = Counter((category, observed_at) for category, observed_at, _ in evidence.anomalies)
+    again = [place for place, count in times.items() if count > 1]
+    verdict.repeated += len(again)
+    _complain(verdict, "marked twice as an anomaly", again)
+    known = {(category, observed_at, reading.value) for (category, observed_at), reading in by_place.items()}
+    _complain(verdict, "anomalies of readings that nobody sent", set(evidence.anomalies) - known)
 
 
 def _check_account(verdict: Verdict, account: Account, evidence: Evidence, sent: Mapping[int, Sent]) -> None:

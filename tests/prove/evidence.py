@@ -14,6 +14,10 @@ _RECORDS = text("""
 SELECT series.category, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', records.observed_at), records.value
 FROM records JOIN series ON series.id = records.series_id WHERE series.source = :name
 """)
+_ANOMALIES = text("""
+SELECT series.category, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', anomalies.observed_at), anomalies.value
+FROM anomalies JOIN series ON series.id = anomalies.series_id WHERE series.source = :name
+""")
 _STORED = text("""
 SELECT COUNT(*) FROM records JOIN series ON series.id = records.series_id WHERE series.source = :name
 """)
@@ -84,9 +88,11 @@ async def collect(engine: AsyncEngine, source: str, producer: str | None) -> Evi
             for tier, query in _COUNTED.items()
         }
         letters = (await connection.execute(_LETTERS, {"name": producer})).all()
+        anomalies = (await connection.execute(_ANOMALIES, {"name": source})).all()
     return Evidence(
         records=[(row[0], row[1], row[2]) for row in records],
         letters=[(row[0], row[1], row[2]) for row in letters],
         rollups=rollups,
         account=await account(engine, producer) if producer else None,
+        anomalies=[(row[0], row[1], row[2]) for row in anomalies],
     )

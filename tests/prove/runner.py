@@ -19,7 +19,7 @@ from tests.prove.proxy import Proxy
 from tests.prove.schedule import Schedule, Step
 from tests.prove.system import System
 
-AFTERWARDS = 2.0
+AFTERWARDS = 1.0
 """Seconds of load after the last recovery."""
 RECOVERY_PATIENCE = 90.0
 CONFIRM_PATIENCE = 90.0

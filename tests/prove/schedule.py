@@ -3,9 +3,9 @@
 import random
 from dataclasses import dataclass
 
-WARM_UP = 2.0
+WARM_UP = 1.0
 """Seconds of load before the first fault."""
-WINDOW = 5.0
+WINDOW = 3.0
 """Seconds within which the faults of a schedule begin."""
 
 AT_ONCE = (0.0, 0.0)
@@ -28,7 +28,7 @@ LASTING: dict[str, tuple[float, float]] = {
     "database restarted": (0.5, 8),
     "link cut": AT_ONCE,
     "link down": (1, 8),
-    "link silent": (2, 25),
+    "link silent": (2, 20),
     "link slow": (2, 6),
     "link cut after some bytes": AT_ONCE,
     "OK lost after COMMIT": AT_ONCE,

@@ -21,6 +21,10 @@ def test_a_kept_promise_is_no_complaint() -> None:
     assert (verdict.confirmed, verdict.stored, verdict.dead, verdict.lost, verdict.repeated) == (10, 9, 1, 0, 0)
 
 
+def test_an_anomaly_of_a_reading_that_was_sent_is_no_complaint() -> None:
+    assert check(SENT, CONFIRMED, replace(KEPT, anomalies=[("s1", 1_003, 3 * 0.1)])).holds
+
+
 def test_what_was_not_confirmed_may_be_stored_or_not() -> None:
     stored_anyway = check(SENT, CONFIRMED - {10}, KEPT)
     assert stored_anyway.holds, stored_anyway.complaints
@@ -50,8 +54,9 @@ def test_a_lost_dead_letter_is_counted() -> None:
         (replace(KEPT, letters=[*KEPT.letters, ("conflict", 5, 1)]), 1),
         (replace(KEPT, rollups={**ROLLUPS, "hour": len(RECORDS) + 3}), 3),
         (replace(KEPT, account=replace(ACCOUNT, repeated=2)), 2),
+        (replace(KEPT, anomalies=[("s1", 1_003, 3 * 0.1)] * 2), 1),
     ],
-    ids=["buried twice", "stored and buried", "counted twice in a rollup", "repeated in the ledger"],
+    ids=["buried twice", "stored and buried", "counted twice in a rollup", "repeated in the ledger", "marked twice"],
 )
 def test_what_came_twice_is_counted(evidence: Evidence, repeated: int) -> None:
     verdict = check(SENT, CONFIRMED, evidence)
@@ -69,6 +74,7 @@ def test_what_came_twice_is_counted(evidence: Evidence, repeated: int) -> None:
         replace(KEPT, account=replace(ACCOUNT, stored=len(RECORDS) - 1)),
         replace(KEPT, account=replace(ACCOUNT, watermark=COUNT - 1)),
         replace(KEPT, account=replace(ACCOUNT, published=COUNT + 1)),
+        replace(KEPT, anomalies=[("s1", 1_003, 17.0)]),
     ],
     ids=[
         "a record that nobody sent",
@@ -78,6 +84,7 @@ def test_what_came_twice_is_counted(evidence: Evidence, repeated: int) -> None:
         "the ledger's stored",
         "the ledger's watermark",
         "the ledger's published",
+        "an anomaly of another value",
     ],
 )
 def test_whatever_else_does_not_agree_is_a_complaint(evidence: Evidence) -> None:
