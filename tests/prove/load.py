@@ -22,6 +22,8 @@ PUBLISH_SECONDS = 8.0
 RETRY_FIRST, RETRY_LAST = 0.1, 2.0
 IN_FLIGHT = 400
 """Deliveries that wait for their confirm at once; the others wait for their turn."""
+SPIKES = 0.0005
+"""Share of readings that no detector should overlook."""
 EXCHANGE = "telltale"
 STORE_KEY, LIVE_KEY = "store.readings.0", "live.readings"
 
@@ -169,4 +171,6 @@ class Load:
         self._number += 1
         self._observed_at = max(self._observed_at + 1, time.time_ns() // 1_000)
         value = 20 + 5 * math.sin(self._number / 500) + self._rng.gauss(0, 0.5)
+        if self._rng.random() < SPIKES:
+            value += 60
         return Sent(self._number, f"s{self._number % self._series}", self._observed_at, value)
