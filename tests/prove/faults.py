@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from sqlalchemy import text
@@ -40,6 +40,8 @@ class Scene:
     load: Load
     posts: Posts
     complaints: list[str]
+    frozen: set[str] = field(default_factory=set)
+    """Processes that cannot obey anybody right now."""
 
 
 Inject = Callable[[Scene, Step], Awaitable[None]]
@@ -75,9 +77,9 @@ async def _kill(scene: Scene, step: Step, *, name: str, times: int = 1) -> None:
 
 
 async def _stop(scene: Scene, name: str) -> None:
-    begun = time.monotonic()
+    begun, obeys = time.monotonic(), name not in scene.frozen
     await scene.system.stop_process(name)
-    if (took := time.monotonic() - begun) > STOPS_WITHIN:
+    if (took := time.monotonic() - begun) > STOPS_WITHIN and obeys and name not in scene.frozen:
         scene.complaints.append(f"{name} took {took:.1f} s to stop")
 
 
@@ -101,9 +103,11 @@ async def _stop_behind_a_silent_link(scene: Scene, step: Step) -> None:
 async def _freeze(scene: Scene, step: Step) -> None:
     name = _chosen((*SERVICES, "rabbitmq", "mariadb"), step)
     pid = await scene.system.signal(name, signal.SIGSTOP)
+    scene.frozen.add(name)
     try:
         await asyncio.sleep(step.seconds)
     finally:
+        scene.frozen.discard(name)
         with suppress(ProcessLookupError):  # killed meanwhile
             os.kill(pid, signal.SIGCONT)
 

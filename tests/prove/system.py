@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,13 +24,15 @@ NATIVE = ROOT / "deploy" / "native"
 # The scripts of deploy/native find each other by their folder, as they do when one of them is run.
 sys.path.insert(0, str(NATIVE))
 
-from layout import Layout  # noqa: E402
+from layout import Layout, StackError  # noqa: E402
 from processes import SERVICES  # noqa: E402
 from servers import rabbitmq_answers  # noqa: E402
 from status import families, health, memory  # noqa: E402
 from supervision import Supervisor  # noqa: E402
 
 PASSWORD = "Password123!"
+ORDER_SECONDS = 60.0
+Result = TypeVar("Result")
 TOKEN_SECONDS = 240
 
 
@@ -112,22 +115,25 @@ class System:
 
     async def signal(self, name: str, number: signal.Signals) -> int:
         """Send a signal to a process, once it runs; returns its id."""
-        while not (pid := int((await self._processes())[name]["pid"])):
+        while True:
+            pid = int((await self._processes())[name]["pid"])
+            if pid:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+                    return pid
             await asyncio.sleep(0.1)
-        os.kill(pid, number)
-        return pid
 
     async def stop_process(self, name: str) -> None:
         """Stop a process, which stays stopped, and wait until it has ended."""
-        await asyncio.to_thread(self._supervisor.stop, [name])
+        await _persist(lambda: self._supervisor.stop([name]))
 
     async def start_process(self, name: str) -> None:
         """Start a stopped process."""
-        await asyncio.to_thread(self._supervisor.start, [name])
+        await _persist(lambda: self._supervisor.start([name]))
 
     async def rabbitmqctl(self, *arguments: str) -> str:
         """Administrate the broker."""
-        return await asyncio.to_thread(self.servers.run_rabbitmqctl, *arguments)
+        return await _persist(lambda: self.servers.run_rabbitmqctl(*arguments))
 
     async def waiting(self) -> int:
         """Deliveries that wait in the store queue, those that the writer holds included."""
@@ -197,6 +203,18 @@ class System:
                 raise TimeoutError(f"not ready within {seconds:.0f} s: {'; '.join(complaints)}")
             await asyncio.sleep(0.1)
         return time.monotonic()
+
+
+async def _persist(order: Callable[[], Result]) -> Result:
+    """Give ``order`` again until it is obeyed: another fault may have its way first."""
+    deadline = time.monotonic() + ORDER_SECONDS
+    while True:
+        try:
+            return await asyncio.to_thread(order)
+        except (RuntimeError, StackError):
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.5)
 
 
 def _family(pid: int, children: Mapping[int, Sequence[int]]) -> list[int]:
