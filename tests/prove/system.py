@@ -123,6 +123,11 @@ class System:
                     return pid
             await asyncio.sleep(0.1)
 
+    async def until_running(self, name: str) -> None:
+        """Wait until supervisord counts a process as started: one that keeps dying sooner it gives up."""
+        while (await self._processes())[name]["statename"] != "RUNNING":
+            await asyncio.sleep(0.1)
+
     async def stop_process(self, name: str) -> None:
         """Stop a process, which stays stopped, and wait until it has ended."""
         await _persist(lambda: self._supervisor.stop([name]))
