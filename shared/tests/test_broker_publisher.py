@@ -121,6 +121,24 @@ async def test_a_link_that_stays_silent_is_given_up_and_made_anew(
         await publisher.publish(lane.name, b"x", schema=SCHEMA)
 
 
+async def test_whoever_waits_for_a_confirm_learns_that_the_link_was_given_up(
+    new_lane: NewLane, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEARTBEAT", 1)
+    lane = new_lane().through(proxy)
+    async with lane.publisher() as publisher:
+        await publisher.publish(lane.name, b"x", schema=SCHEMA)
+        proxy.silence()
+        waiting = [asyncio.create_task(publisher.publish(lane.name, b"x", schema=SCHEMA, timeout=60)) for _ in range(3)]
+        done, _ = await asyncio.wait(waiting, timeout=30)
+        assert len(done) == 3
+        for one in done:
+            assert not one.cancelled(), "the client library's cancellation must not pass for one of ours"
+            assert isinstance(one.exception(), PublishUnconfirmed)
+        proxy.flow()
+        await publisher.publish(lane.name, b"x", schema=SCHEMA, timeout=30)
+
+
 async def test_leaving_while_the_broker_is_away_takes_no_time(new_lane: NewLane, proxy: TcpProxy) -> None:
     lane = new_lane().through(proxy)
     async with asyncio.timeout(5), lane.publisher() as publisher:

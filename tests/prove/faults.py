@@ -195,7 +195,7 @@ async def _lock_rows(scene: Scene, step: Step) -> None:
 
 
 async def _disk_alarm(scene: Scene, step: Step) -> None:
-    await scene.system.rabbitmqctl("set_disk_free_limit", "1000TB")
+    await scene.system.rabbitmqctl("set_disk_free_limit", "100000GB")
     await asyncio.sleep(step.seconds)
     await scene.system.rabbitmqctl("set_disk_free_limit", BROKER_ROOM)
 

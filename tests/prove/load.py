@@ -7,7 +7,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 
 import aio_pika
@@ -48,6 +48,13 @@ class Broker:
         except (PublishError, DeliveryError):
             return False  # it answered, and said no
         except (*CONNECTION_EXCEPTIONS, TimeoutError):
+            await self.close()
+            return False
+        except asyncio.CancelledError:
+            # The client library cancels whoever waits on a connection that it gives up.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
             await self.close()
             return False
         return True
@@ -131,9 +138,12 @@ class Load:
             await self._lists.attempt(deliveries)
         for delivery in deliveries:
             self._unconfirmed[delivery.first] = delivery
-            task = asyncio.create_task(self._send(delivery))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._begin_task(self._send(delivery))
+
+    def _begin_task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     async def _note_confirms(self) -> None:
         if self._fresh_confirms:
@@ -147,8 +157,8 @@ class Load:
             "count": len(delivery.readings),
         }
         async with self._room:
-            live = [self._broker.publish(LIVE_KEY, delivery.body, headers, persistent=False)] if self.shows_live else []
-            showing = asyncio.gather(*live)
+            if self.shows_live:
+                self._begin_task(self._show(delivery.body, headers))
             delay = RETRY_FIRST
             for _ in range(self.copies):
                 while not await self._broker.publish(STORE_KEY, delivery.body, headers, persistent=True):
@@ -156,7 +166,10 @@ class Load:
                     delay = min(2 * delay, RETRY_LAST)
             del self._unconfirmed[delivery.first]
             self._fresh_confirms.append(delivery)
-            await showing
+
+    async def _show(self, body: bytes, headers: dict[str, str | int]) -> None:
+        """Publish to the live stream, once: a retry would repeat it there."""
+        await self._broker.publish(LIVE_KEY, body, headers, persistent=False)
 
     def _delivery(self) -> Delivery:
         readings = [self._reading() for _ in range(self._per_delivery)]

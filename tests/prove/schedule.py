@@ -87,7 +87,7 @@ def plan(seed: int) -> Schedule:
     return Schedule(
         seed=seed,
         series=rng.choice((1, 8, 40)),
-        readings_per_delivery=rng.choice((10, 50, 200)),
+        readings_per_delivery=rng.choice((20, 50, 200)),
         steps=tuple(sorted(steps, key=lambda step: step.at)),
     )
 

@@ -195,6 +195,16 @@ async def test_a_gap_in_the_stream_is_told(tmp_path: Path) -> None:
     assert consumer.scored == 2
 
 
+async def test_an_offset_that_the_broker_took_for_itself_is_no_gap(tmp_path: Path) -> None:
+    consumer = offline(tmp_path)
+    first, second = deliveries(2, anomalous=0)
+    await consumer.handle(StreamEvent(10, encode(first), None, {}))
+    with capture_logs() as logs:
+        await consumer.handle(StreamEvent(12, encode(second), None, {}))
+    assert [entry for entry in logs if entry["log_level"] == "warning"] == []
+    assert consumer.scored == 2
+
+
 async def test_what_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
     consumer = offline(tmp_path)
     await consumer.handle(StreamEvent(0, b"{", None, {}))

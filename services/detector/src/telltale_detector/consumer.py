@@ -34,6 +34,8 @@ SLICE = 1_000
 """Readings scored in one go; then other tasks have a turn. Cutting a delivery does not change what is found."""
 SILENCE = 15.0
 """Seconds without a message over a working connection that are suspicious: our own heartbeat comes every 5 s."""
+BOOKKEEPING = 1
+"""Offsets without a message that the broker takes where a segment of the stream begins, to note its publishers."""
 
 
 class _Suspicious(Exception):
@@ -154,7 +156,8 @@ class Consumer:
                     raise _Suspicious(f"another message stands at offset {event.offset}")
                 self._verified = True
                 return
-            if event.offset > self.position.offset + 1:
+            missing = event.offset - self.position.offset - 1
+            if missing > (BOOKKEEPING if self._verified else 0):
                 self._tell_unscored(self.position, event.offset, at)
         self._verified = True
         if isinstance(message, ReadingBatch):

@@ -3,8 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import aio_pika
@@ -41,6 +41,21 @@ class LinkClosed(ConnectionError):
     """The connection under a session ended."""
 
 
+@contextmanager
+def honest_errors() -> Iterator[None]:
+    """Says ConnectionError where the client library cancels whoever waits on a connection that it gives up.
+
+    Such a CancelledError comes out of a task that nobody has cancelled, and would end it without a word.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise LinkClosed("the connection was given up") from error
+
+
 class Link:
     """One supervised connection, rebuilt with jittered back-off for as long as :meth:`run` runs."""
 
@@ -65,14 +80,16 @@ class Link:
         while True:
             begun = time.monotonic()
             try:
-                connection = await self._connect()
+                with honest_errors():
+                    connection = await self._connect()
             except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
                 self._problem = f"cannot connect: {error or type(error).__name__}"
                 log.warning("broker unreachable", link=self._name, url=self._address.url, error=repr(error))
             else:
                 try:
                     self._problem = None
-                    await _run_until_closed(connection, session(connection))
+                    with honest_errors():
+                        await _run_until_closed(connection, session(connection))
                 except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
                     self._problem = f"connection lost: {error or type(error).__name__}"
                     log.warning("broker connection lost", link=self._name, error=repr(error))
@@ -146,6 +163,6 @@ async def _ended(work: "asyncio.Future[None]") -> None:
 
 
 async def _close(connection: AbstractConnection) -> None:
-    with suppress(TimeoutError, *CONNECTION_EXCEPTIONS):
+    with suppress(TimeoutError, *CONNECTION_EXCEPTIONS), honest_errors():
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await connection.close()

@@ -9,7 +9,7 @@ from types import TracebackType
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity
 
-from telltale_shared.broker.connection import BrokerAddress, Link
+from telltale_shared.broker.connection import BrokerAddress, Link, honest_errors
 from telltale_shared.topology import Topology
 
 
@@ -66,8 +66,9 @@ class QueueInspector:
         if connection is None:
             raise InspectionFailed(self.problem or "not connected")
         try:
-            async with asyncio.timeout(patience):
-                return [state for name in names if (state := await _look(connection, name))]
+            with honest_errors():
+                async with asyncio.timeout(patience):
+                    return [state for name in names if (state := await _look(connection, name))]
         except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
             raise InspectionFailed(f"no answer: {error or type(error).__name__}") from error
 

@@ -9,7 +9,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, HeadersType
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, DeliveryError, PublishError
 
-from telltale_shared.broker.connection import BrokerAddress, Link
+from telltale_shared.broker.connection import BrokerAddress, Link, honest_errors
 from telltale_shared.topology import EXCHANGE, Topology
 
 
@@ -80,12 +80,13 @@ class Publisher:
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT if persistent else aio_pika.DeliveryMode.NOT_PERSISTENT,
         )
         try:
-            async with asyncio.timeout(timeout):
-                await self._ready.wait()
-                exchange = self._exchange
-                if exchange is None:
-                    raise PublishUnconfirmed("the connection was lost")
-                await exchange.publish(message, routing_key, mandatory=True)
+            with honest_errors():
+                async with asyncio.timeout(timeout):
+                    await self._ready.wait()
+                    exchange = self._exchange
+                    if exchange is None:
+                        raise PublishUnconfirmed("the connection was lost")
+                    await exchange.publish(message, routing_key, mandatory=True)
         except PublishError as error:
             raise PublishRefused(f"nothing is bound to {routing_key}") from error
         except DeliveryError as error:
