@@ -101,8 +101,8 @@ bench-identity: development ## tokens, sign-ins and revocations: rates, a flood,
 	$(venv)/python tests/benchmarks/identity.py
 
 .PHONY: prove
-prove: development ## break a stack of its own in every way there is, count what is lost or repeated: SCHEDULES=25 SEEDS="7 8" RATE=2000
-	$(venv)/python -m tests.prove $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(RATE),--rate $(RATE)) $(ARGUMENTS)
+prove: development ## break a stack of its own in every way there is, count what is lost or repeated: SCHEDULES=25, MINUTES=60 or SEEDS="7 8", RATE=2000, OUTAGE=10
+	$(venv)/python -m tests.prove $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(OUTAGE),--outage $(OUTAGE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(RATE),--rate $(RATE)) $(ARGUMENTS)
 
 .PHONY: soak
 soak: development ## ten times the default load for MINUTES=60: whether memory, descriptors or latency of any process grow

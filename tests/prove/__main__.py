@@ -5,9 +5,12 @@ Exits 0 when every schedule kept the promise.
 
 import argparse
 import asyncio
+import itertools
 import logging
+import signal
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -36,7 +39,10 @@ async def prove(system: System, folder: Path, options: argparse.Namespace) -> bo
         stack.push_async_callback(engine.dispose)
         runner = Runner(system, engine, links, folder, rate=options.rate)
         report.print_headings()
-        for schedule in [*(REGRESSIONS if options.regressions else ()), *map(plan, options.seeds)]:
+        begun = time.monotonic()
+        for schedule in _schedules(options):
+            if options.minutes and time.monotonic() - begun > 60 * options.minutes:
+                break
             outcomes.append(await runner.run(schedule))
             report.print_outcome(outcomes[-1])
         if options.outage:
@@ -52,20 +58,27 @@ async def prove(system: System, folder: Path, options: argparse.Namespace) -> bo
     return report.print_summary(outcomes, generators)
 
 
+def _schedules(options: argparse.Namespace) -> Iterable[Schedule]:
+    """What was asked for; fresh seeds where nothing was."""
+    if options.regressions:
+        return REGRESSIONS
+    if options.seeds:
+        return map(plan, options.seeds)
+    fresh = int(time.time()) % 1_000_000
+    return map(plan, itertools.count(fresh) if options.minutes else range(fresh, fresh + options.schedules))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--schedules", type=int, default=25, help="how many; their seeds are fresh")
+    parser.add_argument("--minutes", type=float, default=0, help="as many as begin in this time instead")
     parser.add_argument("--seeds", type=int, nargs="*", default=[], help="these instead")
     parser.add_argument("--regressions", action="store_true", help="the schedules of regressions.py alone")
     parser.add_argument("--rate", type=float, default=2_000, help="readings a second")
     parser.add_argument("--outage", type=float, default=0, help="minutes that the database is away, afterwards")
     parser.add_argument("--malformed", action="store_true", help="10,000 malformed messages among a million readings")
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run" / "prove", help="folder of everything it writes")
-    options = parser.parse_args()
-    if not options.seeds and not options.regressions:
-        fresh = int(time.time()) % 1_000_000
-        options.seeds = list(range(fresh, fresh + options.schedules))
-    return options
+    return parser.parse_args()
 
 
 def main() -> int:
@@ -73,6 +86,7 @@ def main() -> int:
     # The client library tells of every lost connection, of which there are many.
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     logging.getLogger("aio_pika").setLevel(logging.CRITICAL)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever ends it, the stack is stopped
     options = _options()
     folder = options.run_dir.resolve()
     return 0 if asyncio.run(prove(System(folder), folder / "lists", options)) else 1
