@@ -96,6 +96,10 @@ bench-detection: development ## what the detector finds, misses and costs; on NA
 bench-analytics: development ## analytics beside raw rows and DuckDB; RECORDS="10000000 100000000": and the growth
 	$(venv)/python tests/benchmarks/analytics.py --records $(or $(RECORDS),10000000) $(ARGUMENTS)
 
+.PHONY: bench-fanout
+bench-fanout: development ## the gateway's fan-out to 1,000 sockets beside nginx nchan, raw send() and FastAPI
+	$(venv)/python tests/benchmarks/fanout.py $(ARGUMENTS)
+
 .PHONY: bench-identity
 bench-identity: development ## tokens, sign-ins and revocations: rates, a flood, and how soon a lost right is lost
 	$(venv)/python tests/benchmarks/identity.py

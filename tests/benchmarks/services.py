@@ -27,11 +27,11 @@ READY_SECONDS = 60
 _KEY = Ed25519PrivateKey.generate()
 
 
-def token() -> str:
-    """An administrator's access token, good for a day."""
+def token(kind: str = "access") -> str:
+    """An administrator's token, good for a day."""
     now = int(time.time())
     claims = {
-        "iss": ISSUER, "aud": AUDIENCE, "sub": "1", "jti": "bench", "typ": "access", "role": "ADMIN", "ver": 1,
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "1", "jti": "bench", "typ": kind, "role": "ADMIN", "ver": 1,
         "name": "Bench", "iat": now, "exp": now + 86_400,
     }  # fmt: skip
     return jwt.encode(claims, _KEY, "EdDSA", headers={"kid": "bench"})
@@ -105,12 +105,12 @@ class Services:
     """Starts processes; use as a context manager, which stops them.
 
     Args:
-        database: migrated, with an account that may do everything.
+        database: migrated, with an account that may do everything; None when no service needs one.
         broker: a virtual host.
         logs: a folder for what they print.
     """
 
-    def __init__(self, database: Access, broker: Access, logs: Path) -> None:
+    def __init__(self, database: Access | None, broker: Access, logs: Path) -> None:
         self._logs = logs
         self._running: list[Service] = []
         self._keys = ThreadingHTTPServer(("127.0.0.1", 0), _Keys)
@@ -119,9 +119,11 @@ class Services:
             "AMQP_URL": broker.url,
             "AMQP_PASSWORD": broker.password,
             "AUTH_URL": f"http://127.0.0.1:{self._keys.server_port}",
-            **{f"{name}_DATABASE_URL": database.url for name in ("QUERY", "WRITER")},
-            **{f"{name}_DATABASE_PASSWORD": database.password for name in ("QUERY", "WRITER")},
         }
+        if database is not None:
+            for name in ("QUERY", "WRITER"):
+                self._environment[f"{name}_DATABASE_URL"] = database.url
+                self._environment[f"{name}_DATABASE_PASSWORD"] = database.password
 
     def __enter__(self) -> "Services":
         threading.Thread(target=self._keys.serve_forever, daemon=True).start()
