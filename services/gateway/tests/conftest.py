@@ -73,6 +73,12 @@ def auth() -> Iterator[Auth]:
     running.close()
 
 
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop that the gateway is run with."""
+    return "asyncio", {"use_uvloop": True}
+
+
 Serving = Callable[..., AbstractAsyncContextManager[str]]
 
 
@@ -87,11 +93,13 @@ def serving() -> Serving:
             host="127.0.0.1",
             port=0,
             log_config=None,
-            ws=StreamProtocol,
-            ws_max_size=65_536,
-            ws_per_message_deflate=False,
-            timeout_graceful_shutdown=3,
-            **options,
+            **{
+                "ws": StreamProtocol,
+                "ws_max_size": 65_536,
+                "ws_per_message_deflate": False,
+                "timeout_graceful_shutdown": 3,
+                **options,
+            },
         )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve())

@@ -1,14 +1,16 @@
 """What the hub does in particular cases."""
 
+import itertools
 from typing import TypeVar
 
 import msgspec
 
-from telltale_gateway.frames import Frame
 from telltale_gateway.hub import SECOND, Hub, Subscription
 from telltale_gateway.window import LiveMessage
-from telltale_shared.contracts import AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
+from telltale_gateway.wire import Frame
+from telltale_shared.contracts import AlertChanged, AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
 from telltale_shared.contracts.stream import (
+    Alerts,
     Anomalies,
     Lag,
     Position,
@@ -63,12 +65,42 @@ def anomaly(value: float, at: int = NOW) -> AnomalyDetected:
     )
 
 
+def alert(number: int, source: str = "a", state: str = "firing") -> AlertChanged:
+    return AlertChanged(
+        alert=f"hot {source}",
+        number=number,
+        rule="1",
+        name="hot",
+        kind="threshold",
+        severity="warning",
+        source=source,
+        category=source and "x",
+        unit=None,
+        state=state,
+        since=NOW,
+        at=NOW,
+        value=80.0,
+        explanation="above 70",
+    )
+
+
 def heartbeat(at: int = NOW) -> Heartbeat:
     return Heartbeat(service="s", instance="i", version="1", started_at=0, at=at, health="ok", memory_bytes=1)
 
 
+CLOCK = itertools.count(1.0)
+
+
+def frames_for(hub: Hub, subscription: Subscription, now: int = NOW) -> list[Frame]:
+    """Of the next step of a subscription that is behind, or of the next round."""
+    if hub.is_behind(subscription):
+        return hub.take(subscription, now)
+    rounds = list(hub.rounds(now, next(CLOCK)))
+    return [frame for one in rounds if subscription in one.members for frame in one.frames]
+
+
 def take(hub: Hub, subscription: Subscription, now: int = NOW) -> list[ServerMessage]:
-    return [_decode(frame.text) for frame in hub.take(subscription, now)]
+    return [_decode(frame.payload) for frame in frames_for(hub, subscription, now)]
 
 
 def only(kind: type[T], messages: list[ServerMessage]) -> list[T]:
@@ -94,26 +126,97 @@ def test_frames_are_cut_where_the_kind_changes_and_each_names_how_far_it_reaches
     assert fourth.position.offset == 4
 
 
-def test_subscribers_that_want_the_same_share_the_frame() -> None:
+def test_subscribers_that_want_the_same_are_told_together() -> None:
     hub = new_hub()
-    wish = Subscribe(sources=["a"], categories=["x", "y"])
-    same = Subscribe(sources=["a"], categories=["y", "x"], max_fps=5)
-    subscriptions = [hub.subscribe(wish, NOW), hub.subscribe(same, NOW)]
-    for subscription in subscriptions:
+    wishes = [
+        Subscribe(sources=["a"], categories=["x", "y"]),
+        Subscribe(sources=["a"], categories=["y", "x"], history="10s"),
+        Subscribe(sources=["a"], categories=["x"]),
+    ]
+    one, same, other = (hub.subscribe(wish, NOW) for wish in wishes)
+    for subscription in (one, same, other):
         take(hub, subscription)
     hub.publish(readings(1), 0, NOW)
-    frames: list[list[Frame]] = [hub.take(subscription, NOW + wait) for wait, subscription in enumerate(subscriptions)]
-    assert frames[0][0] is frames[1][0]
+    first, second = hub.rounds(NOW, next(CLOCK))
+    assert (first.members, second.members) == ([one, same], [other])
+    assert hub.channels == 2
+
+
+def test_rounds_keep_the_pace_that_was_asked_for() -> None:
+    hub = new_hub()
+    fast, slow = (hub.subscribe(Subscribe(max_fps=fps), NOW) for fps in (20, 4))
+    for subscription in (fast, slow):
+        take(hub, subscription)
+    told = {fast: [0.0], slow: [0.0]}
+    for tick in range(1_000):
+        hub.publish(readings(1 + 2 * tick), tick, NOW)
+        for one in hub.rounds(NOW, 5.0 + tick / 100):
+            told[one.members[0]].append(len(one.frames))
+    assert 0.95 * 200 <= len(told[fast]) <= 202
+    assert 0.95 * 40 <= len(told[slow]) <= 42
+
+
+def test_a_round_that_is_late_does_not_put_off_the_next() -> None:
+    hub = new_hub()
+    take(hub, hub.subscribe(Subscribe(max_fps=10), NOW))
+    held = []
+    for number, clock in enumerate((1.0, 1.102, 1.2, 1.304, 1.4)):
+        hub.publish(readings(1 + 2 * number), number, NOW)
+        held.append(len(list(hub.rounds(NOW, clock))))
+    assert held == [1] * 5
+    hub.publish(readings(11), 5, NOW)
+    due = hub.next_round()
+    assert due is not None
+    assert 1.45 < due <= 1.5
+
+
+def test_who_falls_out_is_told_the_rest_when_it_can_take_it_and_walks_on_in_step() -> None:
+    hub = new_hub()
+    slow, other = (hub.subscribe(Subscribe(), NOW) for _ in range(2))
+    for subscription in (slow, other):
+        take(hub, subscription)
+    hub.fall_out(slow)
+    for number in range(3):
+        hub.publish(readings(1 + 2 * number), number, NOW)
+        take(hub, other)
+    (rest,) = only(Readings, take(hub, slow))
+    assert rest.points.value == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    hub.publish(readings(7), 3, NOW)
+    (together,) = hub.rounds(NOW, next(CLOCK))
+    assert together.members == [other, slow]
+
+
+def test_who_resumes_ahead_of_the_next_round_is_told_nothing_twice() -> None:
+    hub = new_hub()
+    other = hub.subscribe(Subscribe(), NOW)
+    take(hub, other)
+    for number in range(3):
+        hub.publish(readings(1 + 2 * number), number, NOW)
+    ahead = hub.subscribe(Subscribe(after=Position(offset=1, producer="p", first=3)), NOW)
+    (answer,) = take(hub, ahead)
+    assert isinstance(answer, Subscribed)
+    assert answer.recovered
+    told = {one.members[0]: one.frames for one in hub.rounds(NOW, next(CLOCK))}
+    values = {who: [_decode(frame.payload) for frame in frames] for who, frames in told.items()}
+    assert only(Readings, values[other])[0].points.value == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert only(Readings, values[ahead])[0].points.value == [5.0, 6.0]
+    hub.publish(readings(7), 3, NOW)
+    (together,) = hub.rounds(NOW, next(CLOCK))
+    assert together.members == [other, ahead]
 
 
 def test_a_slow_subscriber_gets_the_newest_values_and_is_told_what_it_missed() -> None:
     hub = new_hub(queue_readings=10)
-    subscription = hub.subscribe(Subscribe(), NOW)
-    take(hub, subscription)
+    slow, other = (hub.subscribe(Subscribe(), NOW) for _ in range(2))
+    for subscription in (slow, other):
+        take(hub, subscription)
+    hub.fall_out(slow)
     for delivery in range(6):
         hub.publish(readings(1 + 2 * delivery), delivery, NOW)
+        take(hub, other)
     hub.publish(anomaly(99.0), 6, NOW)
-    lag, newest, anomalies = take(hub, subscription)
+    take(hub, other)
+    lag, newest, anomalies = take(hub, slow)
     assert lag == Lag(dropped=10)
     assert isinstance(newest, Readings)
     assert sorted(newest.points.value) == [11.0, 12.0]
@@ -121,7 +224,50 @@ def test_a_slow_subscriber_gets_the_newest_values_and_is_told_what_it_missed() -
     assert isinstance(anomalies, Anomalies)
     assert hub.dropped == 10
     hub.publish(readings(13), 7, NOW)
-    assert [type(message) for message in take(hub, subscription)] == [Readings]
+    assert [type(message) for message in take(hub, slow)] == [Readings]
+
+
+def test_alerts_go_to_who_wants_their_series_and_those_about_the_system_to_everyone() -> None:
+    hub = new_hub()
+    here, elsewhere = (hub.subscribe(Subscribe(sources=[source]), NOW) for source in ("a", "b"))
+    for subscription in (here, elsewhere):
+        take(hub, subscription)
+    for offset, message in enumerate((alert(1), alert(2, source=""), alert(3, state="resolved"))):
+        hub.publish(message, offset, NOW)
+    told = {one.members[0]: [_decode(frame.payload) for frame in one.frames] for one in hub.rounds(NOW, next(CLOCK))}
+    (all_of_them,) = only(Alerts, told[here])
+    assert [item.number for item in all_of_them.items] == [1, 2, 3]
+    assert all_of_them.position == Position(offset=2, producer="hot a", first=3, at=NOW)
+    (of_the_system,) = only(Alerts, told[elsewhere])
+    assert [item.number for item in of_the_system.items] == [2]
+
+
+def test_a_slow_subscriber_is_told_the_last_state_of_every_alert() -> None:
+    hub = new_hub(queue_readings=4)
+    subscription = hub.subscribe(Subscribe(), NOW)
+    take(hub, subscription)
+    states = ("pending", "firing", "acknowledged", "resolved")
+    messages = [alert(2 * n + k, source, state) for n, state in enumerate(states) for k, source in enumerate("ab")]
+    for offset, message in enumerate([*messages, alert(1)]):
+        hub.publish(message, offset, NOW)
+    lag, alerts = take(hub, subscription)
+    assert lag == Lag(dropped=7)
+    assert isinstance(alerts, Alerts)
+    assert sorted((one.number, one.state) for one in alerts.items) == [(6, "resolved"), (7, "resolved")]
+
+
+def test_a_burst_within_one_round_is_cut_short_for_everyone() -> None:
+    hub = new_hub(queue_readings=10)
+    both = [hub.subscribe(Subscribe(), NOW) for _ in range(2)]
+    for subscription in both:
+        take(hub, subscription)
+    hub.publish(readings(1, 30), 0, NOW)
+    (told,) = hub.rounds(NOW, next(CLOCK))
+    lag, newest = (_decode(frame.payload) for frame in told.frames)
+    assert lag == Lag(dropped=28)
+    assert isinstance(newest, Readings)
+    assert sorted(newest.points.value) == [29.0, 30.0]
+    assert hub.dropped == 2 * 28
 
 
 def test_history_is_told_in_steps_and_marked() -> None:
@@ -135,10 +281,10 @@ def test_history_is_told_in_steps_and_marked() -> None:
     assert answer.series == [X, Y]
     assert isinstance(first, Readings)
     assert len(first.points.value) == 8_000
-    assert hub.is_catching_up(subscription)
+    assert hub.is_behind(subscription)
     (second,) = only(Readings, take(hub, subscription))
     assert second.history
-    assert not hub.is_catching_up(subscription)
+    assert not hub.is_behind(subscription)
     (live,) = only(Readings, take(hub, subscription))
     assert not live.history
     assert live.points.value == [12_001.0, 12_002.0]

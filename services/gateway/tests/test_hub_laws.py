@@ -7,10 +7,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from telltale_gateway.frames import Frame, Selection
+from telltale_gateway.frames import Selection
 from telltale_gateway.hub import SECOND, Hub, Subscription
-from telltale_shared.contracts import AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
+from telltale_gateway.wire import Frame
+from telltale_shared.contracts import AlertChanged, AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
 from telltale_shared.contracts.stream import (
+    Alerts,
     Anomalies,
     Lag,
     Position,
@@ -25,8 +27,11 @@ HISTORY_SECONDS, CAPACITY, QUEUE = 20, 40, 12
 SERIES = [SeriesKey(source, category) for source in ("a", "b") for category in ("x", "y")]
 
 READINGS = st.lists(st.integers(0, 3), min_size=1, max_size=6)
-BURSTS = st.lists(READINGS | st.sampled_from(SERIES) | st.none(), min_size=1, max_size=4)
-"""Deliveries of readings by their series, anomalies, heartbeats."""
+Kind = list[int] | SeriesKey | str | None
+BURSTS = st.lists(
+    READINGS | st.sampled_from(SERIES) | st.sampled_from(["", "a", "b"]) | st.none(), min_size=1, max_size=4
+)
+"""Deliveries of readings by their series, anomalies, alerts by their source (or of the system), heartbeats."""
 
 _decode = msgspec.json.Decoder(ServerMessage).decode
 
@@ -36,7 +41,7 @@ class Published:
     """What the test knows of one message: its values are unique, so they tell which reading it was."""
 
     at: int
-    message: ReadingBatch | AnomalyDetected | Heartbeat
+    message: ReadingBatch | AnomalyDetected | AlertChanged | Heartbeat
     position: tuple[int, str, int]
 
     @property
@@ -50,6 +55,8 @@ class Published:
                 return [value for which, value in zip(batch.index, batch.value, strict=True) if chosen[which]]
             case AnomalyDetected() as anomaly:
                 return [anomaly.value] if selection.matches(anomaly.source, anomaly.category) else []
+            case AlertChanged(source=source, category=category, number=number):
+                return [float(number)] if not source or selection.matches(source, category) else []
             case _:
                 return []
 
@@ -61,7 +68,9 @@ class Client:
     position: Position | None = None
     """The last one received."""
     expected: list[float] = field(default_factory=list)
-    """Values not received yet."""
+    """Values not received yet, of what those in step have been told."""
+    waiting: list[float] = field(default_factory=list)
+    """Values that come with the next round."""
     lagged: bool = False
 
 
@@ -77,10 +86,14 @@ class HubLaws(RuleBasedStateMachine):
         self.offset = 0
         self.number = 0.0
         self.open: list[Client] = []
+        self.clock = 0.0
+        self.dropped = 0
 
     # --- the stream
 
-    def _publish(self, message: ReadingBatch | AnomalyDetected | Heartbeat, sender: str, first: int) -> None:
+    def _publish(
+        self, message: ReadingBatch | AnomalyDetected | AlertChanged | Heartbeat, sender: str, first: int
+    ) -> None:
         self.hub.publish(message, self.offset, self.now)
         self.window.append(Published(self.now, message, (self.offset, sender, first)))
         self.offset += 1
@@ -89,10 +102,10 @@ class HubLaws(RuleBasedStateMachine):
         ):
             self.window.pop(0)
         for client in self.open:
-            client.expected += self.window[-1].wanted(client.subscription.channel.selection)
+            client.waiting += self.window[-1].wanted(client.subscription.channel.selection)
 
     @rule(kinds=BURSTS)
-    def publish(self, kinds: list[list[int] | SeriesKey | None]) -> None:
+    def publish(self, kinds: list[Kind]) -> None:
         """Between two looks of a client all sorts of things may come."""
         for kind in kinds:
             match kind:
@@ -100,6 +113,8 @@ class HubLaws(RuleBasedStateMachine):
                     self._publish_readings(rows)
                 case SeriesKey() as series:
                     self._publish_anomaly(series)
+                case str() as source:
+                    self._publish_alert(source)
                 case None:
                     self._publish_heartbeat()
 
@@ -136,6 +151,26 @@ class HubLaws(RuleBasedStateMachine):
             detected_at=self.now,
         )
         self._publish(anomaly, "d", self.now)
+
+    def _publish_alert(self, source: str) -> None:
+        number = int(self._next())
+        alert = AlertChanged(
+            alert=f"of {source}",
+            number=number,
+            rule="1",
+            name="hot",
+            kind="threshold",
+            severity="warning",
+            source=source,
+            category=source and "x",
+            unit=None,
+            state="firing",
+            since=self.now,
+            at=self.now,
+            value=1.0,
+            explanation="",
+        )
+        self._publish(alert, alert.alert, number)
 
     def _publish_heartbeat(self) -> None:
         heartbeat = Heartbeat(
@@ -178,15 +213,15 @@ class HubLaws(RuleBasedStateMachine):
         client = self._subscribe(wish)
         if client.position is gone.position and not gone.lagged and gone.position is not None:
             # Recognised: exactly what it had not received, up to when it was cut, comes first.
-            missed = gone.expected
-            assert client.expected[: len(missed)] == missed
+            missed = gone.expected + gone.waiting
+            assert (client.expected + client.waiting)[: len(missed)] == missed
         return client
 
     def _subscribe(self, wish: Subscribe) -> Client:
         client = Client(wish, self.hub.subscribe(wish, self.now))
         answer = client.subscription.answer
         assert answer is not None
-        subscribed = _decode(answer.text)
+        subscribed = _decode(answer.payload)
         assert isinstance(subscribed, Subscribed)
         after = wish.after
         known = [one.position for one in self.window]
@@ -201,15 +236,44 @@ class HubLaws(RuleBasedStateMachine):
             young = [n for n, one in enumerate(self.window) if one.at >= self.now - seconds * SECOND]
             start = young[0] if seconds and young else len(self.window)
             client.position = subscribed.position
-        for one in self.window[start:]:
-            client.expected += one.wanted(client.subscription.channel.selection)
+        channel = client.subscription.channel
+        next_round = max(start, len(self.window) - (self.hub._window.end - channel.place.cursor))
+        for one in self.window[start:next_round]:
+            client.expected += one.wanted(channel.selection)
+        for one in self.window[next_round:]:
+            client.waiting += one.wanted(channel.selection)
         self.open.append(client)
         return client
 
+    @rule()
+    def round(self) -> None:
+        """Those in step are told what has happened."""
+        for client, frames in self._round().items():
+            self._receive(client, frames)
+
+    def _round(self) -> dict[Client, list[Frame]]:
+        self.clock += 1
+        by_subscription = {client.subscription: client for client in self.open}
+        told = {
+            by_subscription[member]: one.frames
+            for one in self.hub.rounds(self.now, self.clock)
+            for member in one.members
+        }
+        for client in self.open:
+            client.expected += client.waiting
+            client.waiting.clear()
+        return told
+
     @rule(client=clients)
     def read(self, client: Client) -> None:
-        if client in self.open:
+        if client in self.open and self.hub.is_behind(client.subscription):
             self._receive(client, self.hub.take(client.subscription, self.now))
+
+    @rule(client=clients)
+    def fall_out(self, client: Client) -> None:
+        if client in self.open:
+            self.hub.fall_out(client.subscription)
+            assert self.hub.is_behind(client.subscription)
 
     @rule(client=clients)
     def read_all(self, client: Client) -> None:
@@ -217,16 +281,28 @@ class HubLaws(RuleBasedStateMachine):
             return
         while self.hub.is_behind(client.subscription):
             self._receive(client, self.hub.take(client.subscription, self.now))
-        assert client.expected == []
+        self.round()
+        assert client.expected == client.waiting == []
+        assert not self.hub.is_behind(client.subscription)
+        assert self.hub.next_round() is None
 
     @rule(target=cut_off, client=consumes(clients), kinds=BURSTS, received=st.integers(0, 4))
-    def cut(self, client: Client, kinds: list[list[int] | SeriesKey | None], received: int) -> Client:
+    def cut(self, client: Client, kinds: list[Kind], received: int) -> Client:
         """The connection breaks after some frames of what was to be told."""
         if client in self.open:
             self.publish(kinds)
-            frames = self.hub.take(client.subscription, self.now)
-            client.lagged = any(isinstance(_decode(frame.text), Lag) for frame in frames)
-            if not client.lagged:
+            if self.hub.is_behind(client.subscription):
+                frames = self.hub.take(client.subscription, self.now)
+            else:
+                told = self._round()
+                frames = told.pop(client, [])
+                for other, its_frames in told.items():
+                    self._receive(other, its_frames)
+            lags = [one.dropped for frame in frames if isinstance(one := _decode(frame.payload), Lag)]
+            client.lagged = bool(lags)
+            if client.lagged:
+                self.dropped += sum(lags)
+            else:
                 self._receive(client, frames[:received], whole=False)
             self.hub.unsubscribe(client.subscription)
             self.open.remove(client)
@@ -236,7 +312,7 @@ class HubLaws(RuleBasedStateMachine):
         told: list[float] = []
         dropped = 0
         for frame in frames:
-            match _decode(frame.text):
+            match _decode(frame.payload):
                 case Readings(points=points, position=position):
                     assert len(points.index) == len(points.value) == len(points.published_at) == frame.told
                     told += points.value
@@ -244,10 +320,14 @@ class HubLaws(RuleBasedStateMachine):
                 case Anomalies(items=items, position=position):
                     told += [item.value for item in items]
                     client.position = position
+                case Alerts(items=changes, position=position):
+                    told += [float(change.number) for change in changes]
+                    client.position = position
                 case System(position=position):
                     client.position = position
                 case Lag(dropped=count):
                     dropped += count
+        self.dropped += dropped
         if not dropped:
             assert client.expected[: len(told)] == told
             del client.expected[: len(told)]
@@ -259,6 +339,10 @@ class HubLaws(RuleBasedStateMachine):
         else:
             assert client.expected[dropped : dropped + len(told)] == told
             del client.expected[: dropped + len(told)]
+
+    @invariant()
+    def what_is_dropped_is_told(self) -> None:
+        assert self.hub.dropped == self.dropped
 
     @invariant()
     def memory_is_bounded(self) -> None:

@@ -5,25 +5,31 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
+from telltale_gateway import metrics
 from telltale_gateway.clients import Clients
+from telltale_gateway.fanout import Fanout
+from telltale_gateway.frames import complete
 from telltale_gateway.hub import Hub
 from telltale_gateway.settings import Settings
 from telltale_gateway.socket import Gateway, serve_client
 from telltale_gateway.subscriber import Subscriber
+from telltale_gateway.wire import Frame
 from telltale_shared.broker import Link, StreamEvent
-from telltale_shared.contracts import Heartbeat, ReadingBatch, Revocation, SeriesKey, encode
+from telltale_shared.contracts import AlertChanged, Heartbeat, ReadingBatch, Revocation, SeriesKey, encode
 from telltale_shared.security import TokenVerifier
 from telltale_shared.system_events import now_us
 from telltale_shared.testing import eventually
@@ -32,6 +38,23 @@ pytestmark = pytest.mark.anyio
 
 
 HEARTBEAT = Heartbeat(service="s", instance="i", version="1", started_at=0, at=424242, health="ok", memory_bytes=1)
+
+ALERT = AlertChanged(
+    alert="3f1c",
+    number=7,
+    rule="1",
+    name="too hot",
+    kind="threshold",
+    severity="warning",
+    source="a",
+    category="x",
+    unit=None,
+    state="firing",
+    since=565656,
+    at=565657,
+    value=80.0,
+    explanation="above 70",
+)
 
 
 @dataclass
@@ -80,13 +103,15 @@ def start(auth: Any, serving: Any) -> Start:
         link = cast("Link", SimpleNamespace(problem=None))
         subscriber = Subscriber(link, hub, history_seconds=settings.history_seconds)
         verifier = TokenVerifier(settings.auth_url)
-        gateway = Gateway(settings, hub, subscriber, Clients(settings.max_clients), verifier)
+        fanout = Fanout(hub, settings.max_subscriptions)
+        clients = Clients(settings.max_clients, settings.max_clients_per_account)
+        gateway = Gateway(settings, fanout, subscriber, clients, verifier)
 
         async def stream(websocket: WebSocket) -> None:
             await serve_client(websocket, gateway)
 
         app = Starlette(routes=[WebSocketRoute("/api/v1/stream", stream)])
-        waking = asyncio.create_task(gateway.clients.run(subscriber.arrived))
+        waking = asyncio.create_task(fanout.run(subscriber.arrived))
         try:
             async with serving(app, **(uvicorn_options or {})) as url:
                 yield Running(url, gateway)
@@ -220,6 +245,43 @@ async def test_there_is_room_for_so_many(start: Start) -> None:
         await eventually(lambda: len(running.gateway.clients) == 0)
         async with connect(running.url) as third:
             await hear(third, "hello")
+
+
+async def test_one_account_has_room_for_so_many(start: Start, auth: Any) -> None:
+    async with start(max_clients_per_account=2) as running:
+        async with connect(running.url) as first, connect(running.url) as second, connect(running.url) as third:
+            for socket in (first, second):
+                await say(socket, "authenticate", token=auth.token("1"))
+                await say(socket, "subscribe")
+                await hear(socket, "subscribed")
+            await say(third, "authenticate", token=auth.token("1"))
+            assert await closing(third) == (4429, "too many connections of this account")
+            async with connect(running.url) as other:
+                await say(other, "authenticate", token=auth.token("2"))
+                await say(other, "subscribe")
+                await hear(other, "subscribed")
+        await eventually(lambda: len(running.gateway.clients) == 0)
+        async with connect(running.url) as fourth:
+            await say(fourth, "authenticate", token=auth.token("1"))
+            await say(fourth, "subscribe")
+            await hear(fourth, "subscribed")
+
+
+async def test_so_many_subscriptions_may_differ(start: Start, auth: Any) -> None:
+    async with (
+        start(max_subscriptions=2) as running,
+        connect(running.url) as first,
+        connect(running.url) as second,
+        connect(running.url) as third,
+    ):
+        for socket, source in ((first, "a"), (second, "b"), (third, "b")):
+            await say(socket, "authenticate", token=auth.token())
+            await say(socket, "subscribe", sources=[source])
+            await hear(socket, "subscribed")
+        await say(third, "subscribe", sources=["c"])
+        assert await closing(third) == (4429, "too many different subscriptions; try again later")
+        await say(second, "subscribe", sources=["c"])
+        await hear(second, "subscribed")
 
 
 async def test_flood_of_connections_disturbs_nobody_who_is_in(start: Start, auth: Any) -> None:
@@ -359,6 +421,50 @@ async def test_what_falls_in_one_tick_comes_in_one_frame(start: Start, auth: Any
         assert frames <= 2 + 4 * (asyncio.get_running_loop().time() - started)
 
 
+async def test_frames_are_made_once_for_all_who_want_the_same(
+    start: Start, auth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> list[Frame]:
+        frames = complete(*arguments, **options)
+        made.append(len(frames))
+        return frames
+
+    monkeypatch.setattr("telltale_gateway.hub.complete", counted)
+    async with start() as running, AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(connect(running.url)) for _ in range(20)]
+        for socket in sockets:
+            await say(socket, "authenticate", token=auth.token())
+            await say(socket, "subscribe")
+            await hear(socket, "subscribed")
+        made.clear()
+        for number in range(3):
+            await running.publish()
+            for socket in sockets:
+                assert (await hear(socket, "readings"))["points"]["value"] == [number + 1.0]
+        assert made == [1, 1, 1]
+
+
+async def test_frames_are_compressed_for_who_can_read_that(start: Start, auth: Any) -> None:
+    async with (
+        start({"ws_per_message_deflate": True}) as running,
+        connect(running.url) as able,
+        connect(running.url, compression=None) as plain,
+        connect(running.url, extensions=[ClientPerMessageDeflateFactory(server_max_window_bits=9)]) as narrow,
+    ):
+        assert able.response is not None
+        assert "permessage-deflate" in able.response.headers["Sec-WebSocket-Extensions"]
+        for socket in (able, plain, narrow):
+            await say(socket, "authenticate", token=auth.token())
+            await say(socket, "subscribe")
+            await hear(socket, "subscribed")
+        for number in range(2):
+            await running.publish(1_000)
+            for socket in (able, plain, narrow):
+                assert (await hear(socket, "readings"))["points"]["value"][0] == 1 + number * 1_000
+
+
 async def test_a_second_subscription_replaces_the_first(start: Start, auth: Any) -> None:
     async with start() as running, connect(running.url) as socket:
         await say(socket, "authenticate", token=auth.token())
@@ -369,6 +475,27 @@ async def test_a_second_subscription_replaces_the_first(start: Start, auth: Any)
         await running.publish(source="a")
         await running.publish(source="b")
         assert (await hear(socket, "readings"))["points"]["value"] == [2.0]
+
+
+async def test_alerts_are_forwarded_with_what_matches(start: Start, auth: Any) -> None:
+    async with start() as running, connect(running.url) as here, connect(running.url) as elsewhere:
+        for socket, source in ((here, "a"), (elsewhere, "b")):
+            await say(socket, "authenticate", token=auth.token())
+            await say(socket, "subscribe", sources=[source])
+            await hear(socket, "subscribed")
+        alert = msgspec.structs.replace(ALERT, at=now_us())
+        await running.take(encode(alert))
+        await running.take(encode(msgspec.structs.replace(alert, number=8, source="", category="", state="resolved")))
+        told = (await hear(here, "alerts"))["items"]
+        while len(told) < 2:
+            told += (await hear(here, "alerts"))["items"]
+        assert [(one["number"], one["state"], one["name"]) for one in told] == [
+            (7, "firing", "too hot"),
+            (8, "resolved", "too hot"),
+        ]
+        of_the_system = await hear(elsewhere, "alerts")
+        assert [one["number"] for one in of_the_system["items"]] == [8]
+        assert of_the_system["position"]["offset"] == 1
 
 
 async def test_nonsense_on_the_stream_is_counted_and_skipped(start: Start, auth: Any) -> None:
@@ -393,9 +520,10 @@ async def test_nonsense_on_the_stream_is_counted_and_skipped(start: Start, auth:
         for bad in spoilt:
             await running.take(json.dumps({"schema": "reading_batch/1", **head, **good, **bad}).encode())
         await running.take(encode(HEARTBEAT).replace(b"424242", b"9" * 30))
+        await running.take(encode(ALERT).replace(b"565656", b"9" * 30))
         await running.publish()
         assert (await hear(socket, "readings"))["points"]["value"] == [1.0]
-        assert running.gateway.hub.readings_held == 1
+        assert running.gateway.fanout.hub.readings_held == 1
 
 
 async def values_of(socket: ClientConnection, count: int) -> None:
@@ -405,6 +533,7 @@ async def values_of(socket: ClientConnection, count: int) -> None:
 
 
 async def test_a_client_that_stops_reading_is_closed_and_disturbs_nobody(start: Start, auth: Any) -> None:
+    closed_before = metrics.CLOSED.labels("4408")._value.get()
     async with start(stall_seconds=0.5) as running:
         async with connect(running.url, max_queue=1) as stalled, connect(running.url, max_size=None) as lively:
             for socket in (stalled, lively):
@@ -419,6 +548,8 @@ async def test_a_client_that_stops_reading_is_closed_and_disturbs_nobody(start: 
             stalled.transport.abort()
         with pytest.raises(ConnectionClosedError):
             await stalled.recv()
+        assert metrics.CLOSED.labels("4408")._value.get() == closed_before + 1
+        assert metrics.SLOW._value.get() == 0
 
 
 async def test_a_client_that_answers_no_ping_is_gone_soon(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,6 +586,6 @@ async def test_a_client_that_pauses_is_told_what_it_missed(start: Start, auth: A
                 last = frame["points"]["value"][-1]
         assert (told + dropped, last) == (600_000, 600_000.0)
         assert dropped > 0
-        assert running.gateway.hub.readings_held <= 50_000
+        assert running.gateway.fanout.hub.readings_held <= 50_000
         await running.publish()
         assert (await hear(socket, "readings"))["points"]["value"] == [600_001.0]

@@ -8,4 +8,11 @@ from telltale_shared.settings import load_settings
 
 if __name__ == "__main__":
     settings = load_settings(Settings)
-    serve("gateway", create_app(settings), settings, settings.port, ws=StreamProtocol, ws_per_message_deflate=False)
+    serve(
+        "gateway",
+        create_app(settings),
+        settings,
+        settings.port,
+        ws=StreamProtocol,
+        ws_per_message_deflate=settings.deflate,
+    )

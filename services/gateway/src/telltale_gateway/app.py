@@ -7,6 +7,7 @@ from fastapi import FastAPI, WebSocket
 
 from telltale_gateway import __version__
 from telltale_gateway.clients import Clients
+from telltale_gateway.fanout import Fanout
 from telltale_gateway.hub import Hub
 from telltale_gateway.settings import Settings
 from telltale_gateway.socket import Gateway, serve_client
@@ -32,9 +33,10 @@ def create_app(settings: Settings) -> FastAPI:
         queue_readings=settings.queue_readings,
     )
     subscriber = Subscriber(link, hub, history_seconds=settings.history_seconds)
-    clients = Clients(settings.max_clients)
+    fanout = Fanout(hub, settings.max_subscriptions)
+    clients = Clients(settings.max_clients, settings.max_clients_per_account)
     verifier = TokenVerifier(settings.auth_url)
-    gateway = Gateway(settings, hub, subscriber, clients, verifier)
+    gateway = Gateway(settings, fanout, subscriber, clients, verifier)
 
     def figures() -> dict[str, float]:
         return {"clients": len(clients), "window_readings": hub.readings_held, "dropped": hub.dropped}
@@ -48,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         tasks = {
             "subscriber": subscriber.run,
-            "clients": lambda: clients.run(subscriber.arrived),
+            "fan-out": lambda: fanout.run(subscriber.arrived),
             "system events": events.run,
             "revocations": feed.run,
         }

@@ -1,47 +1,49 @@
-"""All connections together: how many there may be, and when they look for something new."""
+"""All connections together: how many there may be, in all and of one account."""
 
-import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from telltale_gateway import metrics
-from telltale_shared.contracts.stream import MAX_FPS
 
 
 class Clients:
-    """The open connections, each with an event that tells it to look."""
+    """Counts the open connections."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, limit_per_account: int) -> None:
         self._limit = limit
-        self._wake_ups: set[asyncio.Event] = set()
+        self._limit_per_account = limit_per_account
+        self._open = 0
+        self._of_account: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._wake_ups)
+        return self._open
 
     @property
     def is_full(self) -> bool:
         """Whether no further connection may be served."""
-        return len(self._wake_ups) >= self._limit
+        return self._open >= self._limit
 
     @contextmanager
-    def joined(self, wake_up: asyncio.Event) -> Iterator[None]:
-        """Count a connection, and wake it when there is something new, as long as the block runs."""
-        self._wake_ups.add(wake_up)
-        metrics.CLIENTS.set(len(self))
+    def joined(self) -> Iterator[None]:
+        """Count a connection as long as the block runs."""
+        self._open += 1
+        metrics.CLIENTS.set(self._open)
         try:
             yield
         finally:
-            self._wake_ups.discard(wake_up)
-            metrics.CLIENTS.set(len(self))
+            self._open -= 1
+            metrics.CLIENTS.set(self._open)
 
-    async def run(self, arrived: asyncio.Event) -> None:
-        """Wake everyone when ``arrived`` is set: the first time at once, then at the common frame rate.
+    def enter(self, account: str) -> bool:
+        """Count a connection of ``account``; False, and nothing counted, when it has too many."""
+        if self._of_account[account] >= self._limit_per_account:
+            return False
+        self._of_account[account] += 1
+        return True
 
-        All take the same range of the stream this way, so its frames are made once.
-        """
-        while True:
-            await arrived.wait()
-            arrived.clear()
-            for wake_up in self._wake_ups:
-                wake_up.set()
-            await asyncio.sleep(1 / MAX_FPS)
+    def leave(self, account: str) -> None:
+        """A connection that :meth:`enter` counted has ended."""
+        self._of_account[account] -= 1
+        if not self._of_account[account]:
+            del self._of_account[account]

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from telltale_gateway.window import Entry
-from telltale_shared.contracts import AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
+from telltale_gateway.window import Entry, LiveMessage
+from telltale_gateway.wire import Frame
+from telltale_shared.contracts import AlertChanged, AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
 from telltale_shared.contracts.stream import (
+    Alerts,
     Anomalies,
     Points,
     Position,
@@ -24,18 +26,9 @@ ANOMALIES_KEPT = 100
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One text frame, encoded once and shared by all that get it."""
-
-    text: str
-    told: int = 0
-    """Readings or anomalies in it."""
-
-
 def frame_of(message: ServerMessage, told: int = 0) -> Frame:
     """The frame that carries ``message``."""
-    return Frame(_encode(message).decode(), told)
+    return Frame(_encode(message), told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +41,16 @@ class Selection:
     def matches(self, source: str, category: str) -> bool:
         return (not self.sources or source in self.sources) and (not self.categories or category in self.categories)
 
+    def matches_alert(self, alert: AlertChanged) -> bool:
+        """Whether ``alert`` is wanted; one that is about no series is everyone's concern."""
+        return not alert.source or self.matches(alert.source, alert.category)
+
     def chooses(self, series: Sequence[SeriesKey]) -> list[bool]:
         """Per series, whether it is wanted."""
         return [self.matches(one.source, one.category) for one in series]
 
     def count(self, entry: Entry) -> int:
-        """How many readings and anomalies of ``entry`` are wanted."""
+        """How many readings, anomalies and changes of alerts of ``entry`` are wanted."""
         match entry.message:
             case ReadingBatch() as batch:
                 chosen = self.chooses(batch.series)
@@ -62,6 +59,8 @@ class Selection:
                 return sum(map(chosen.__getitem__, batch.index)) if any(chosen) else 0
             case AnomalyDetected(source=source, category=category):
                 return int(self.matches(source, category))
+            case AlertChanged() as alert:
+                return int(self.matches_alert(alert))
             case Heartbeat():
                 return 0
 
@@ -97,14 +96,31 @@ class _Columns:
         self.value.append(value)
         self.published_at.append(published_at)
 
-    def points(self) -> Points:
-        return Points(
+    def frame(self, reached: Position, now: int, *, history: bool) -> Frame:
+        points = Points(
             series=list(self.places),
             index=self.index,
             observed_at=self.observed_at,
             value=self.value,
             published_at=self.published_at,
         )
+        return frame_of(Readings(position=reached, sent_at=now, points=points, history=history), len(self.value))
+
+
+@dataclass(slots=True)
+class _Anomalies:
+    items: list[AnomalyDetected] = field(default_factory=list)
+
+    def frame(self, reached: Position, _: int, *, history: bool) -> Frame:
+        return frame_of(Anomalies(position=reached, items=self.items, history=history), len(self.items))
+
+
+@dataclass(slots=True)
+class _Alerts:
+    items: list[AlertChanged] = field(default_factory=list)
+
+    def frame(self, reached: Position, _: int, *, history: bool) -> Frame:
+        return frame_of(Alerts(position=reached, items=self.items, history=history), len(self.items))
 
 
 class _Frames:
@@ -113,7 +129,7 @@ class _Frames:
     def __init__(self, now: int, *, history: bool) -> None:
         self._now = now
         self._history = history
-        self._open: _Columns | list[AnomalyDetected] | None = None
+        self._open: _Columns | _Anomalies | _Alerts | None = None
         self.made: list[Frame] = []
 
     def readings(self, reached: Position | None) -> _Columns:
@@ -123,27 +139,25 @@ class _Frames:
             self._open = _Columns()
         return self._open
 
-    def anomalies(self, reached: Position | None) -> list[AnomalyDetected]:
-        """Where further anomalies go; ``reached`` is the position of the entry before them."""
-        if not isinstance(self._open, list):
+    def anomaly(self, item: AnomalyDetected, reached: Position | None) -> None:
+        """Tell of an anomaly; ``reached`` is the position of the entry before it."""
+        if not isinstance(self._open, _Anomalies):
             self.close(reached)
-            self._open = []
-        return self._open
+            self._open = _Anomalies()
+        self._open.items.append(item)
+
+    def alert(self, item: AlertChanged, reached: Position | None) -> None:
+        """Tell of an alert; ``reached`` is the position of the entry before it."""
+        if not isinstance(self._open, _Alerts):
+            self.close(reached)
+            self._open = _Alerts()
+        self._open.items.append(item)
 
     def close(self, reached: Position | None) -> None:
         """End the frame under construction, which accounts for everything up to ``reached``."""
-        if self._open is None or reached is None:
-            return
-        message: Readings | Anomalies
-        if isinstance(self._open, _Columns):
-            told = len(self._open.value)
-            points = self._open.points()
-            message = Readings(position=reached, sent_at=self._now, points=points, history=self._history)
-        else:
-            told = len(self._open)
-            message = Anomalies(position=reached, items=self._open, history=self._history)
-        self.made.append(frame_of(message, told))
-        self._open = None
+        if self._open is not None and reached is not None:
+            self.made.append(self._open.frame(reached, self._now, history=self._history))
+            self._open = None
 
 
 def complete(entries: Iterable[Entry], selection: Selection, now: int, *, history: bool) -> list[Frame]:
@@ -162,7 +176,10 @@ def complete(entries: Iterable[Entry], selection: Selection, now: int, *, histor
                     frames.readings(reached).add(batch, chosen)
             case AnomalyDetected() as anomaly:
                 if selection.matches(anomaly.source, anomaly.category):
-                    frames.anomalies(reached).append(anomaly)
+                    frames.anomaly(anomaly, reached)
+            case AlertChanged() as alert:
+                if selection.matches_alert(alert):
+                    frames.alert(alert, reached)
             case Heartbeat() as heartbeat:
                 heartbeats[heartbeat.instance] = heartbeat
         reached = entry.position
@@ -173,7 +190,7 @@ def complete(entries: Iterable[Entry], selection: Selection, now: int, *, histor
 def conflated(
     newest_first: Iterable[Entry], selection: Selection, series: Sequence[SeriesKey], now: int
 ) -> list[Frame]:
-    """Of ``newest_first`` only the newest reading of each series and the newest anomalies.
+    """Of ``newest_first`` only the newest reading of each series, the newest anomalies and each alert's last change.
 
     Args:
         newest_first: entries, newest first.
@@ -181,37 +198,58 @@ def conflated(
         series: every series that the entries may mention; once all wanted ones are found the search ends.
         now: µs since 1970-01-01 UTC.
     """
-    missing = sum(selection.chooses(series))
-    latest: dict[SeriesKey, tuple[int, float, int]] = {}
-    anomalies: list[AnomalyDetected] = []
-    heartbeats: dict[str, Heartbeat] = {}
+    newest = _Newest(selection, wanted=sum(selection.chooses(series)))
     position: Position | None = None
     for entry in newest_first:
         position = position or entry.position
-        match entry.message:
-            case ReadingBatch() as batch if len(latest) < missing:
-                _add_newest(batch, selection.chooses(batch.series), latest)
-            case AnomalyDetected() as anomaly:
-                if len(anomalies) < ANOMALIES_KEPT and selection.matches(anomaly.source, anomaly.category):
-                    anomalies.append(anomaly)
-            case Heartbeat() as heartbeat:
-                heartbeats.setdefault(heartbeat.instance, heartbeat)
-            case _:
-                pass
-    frames = _Frames(now, history=False)
-    for one, newest in reversed(latest.items()):
-        frames.readings(position).add_one(one, *newest)
-    if anomalies:
-        frames.anomalies(position).extend(reversed(anomalies))
-    frames.close(position)
-    return frames.made + _systems(heartbeats, position)
+        newest.look_at(entry.message)
+    return newest.frames(position, now)
 
 
-def _add_newest(batch: ReadingBatch, chosen: list[bool], latest: dict[SeriesKey, tuple[int, float, int]]) -> None:
-    for row in range(batch.count - 1, -1, -1):
-        series = batch.series[batch.index[row]]
-        if chosen[batch.index[row]] and series not in latest:
-            latest[series] = batch.observed_at[row], batch.value[row], batch.published_at
+@dataclass(slots=True)
+class _Newest:
+    """What stays of messages that are looked at from the newest to the oldest."""
+
+    selection: Selection
+    wanted: int
+    """Series to be found."""
+    readings: dict[SeriesKey, tuple[int, float, int]] = field(default_factory=dict)
+    anomalies: list[AnomalyDetected] = field(default_factory=list)
+    alerts: dict[str, AlertChanged] = field(default_factory=dict)
+    heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
+
+    def look_at(self, message: LiveMessage) -> None:
+        match message:
+            case ReadingBatch() as batch:
+                if len(self.readings) < self.wanted:
+                    self._add_readings(batch)
+            case AnomalyDetected(source=source, category=category) as anomaly:
+                if len(self.anomalies) < ANOMALIES_KEPT and self.selection.matches(source, category):
+                    self.anomalies.append(anomaly)
+            case AlertChanged(alert=which) as alert:
+                if self.selection.matches_alert(alert) and self.alerts.setdefault(which, alert).number < alert.number:
+                    self.alerts[which] = alert
+            case Heartbeat(instance=instance) as heartbeat:
+                self.heartbeats.setdefault(instance, heartbeat)
+
+    def _add_readings(self, batch: ReadingBatch) -> None:
+        chosen = self.selection.chooses(batch.series)
+        for row in range(batch.count - 1, -1, -1):
+            series = batch.series[batch.index[row]]
+            if chosen[batch.index[row]] and series not in self.readings:
+                self.readings[series] = batch.observed_at[row], batch.value[row], batch.published_at
+
+    def frames(self, position: Position | None, now: int) -> list[Frame]:
+        """The frames that tell it; ``position`` is that of the first message looked at."""
+        frames = _Frames(now, history=False)
+        for series, newest in reversed(self.readings.items()):
+            frames.readings(position).add_one(series, *newest)
+        for anomaly in reversed(self.anomalies):
+            frames.anomaly(anomaly, position)
+        for alert in reversed(self.alerts.values()):
+            frames.alert(alert, position)
+        frames.close(position)
+        return frames.made + _systems(self.heartbeats, position)
 
 
 def _systems(heartbeats: dict[str, Heartbeat], position: Position | None) -> list[Frame]:

@@ -4,60 +4,53 @@ The window is the only copy of the stream; a subscription is a place in it. Hist
 one thing, reading on from one's place, and there can be no seam between them. What a client still has to get costs
 nothing but the window, so a slow client cannot make memory grow; it falls behind, and is then told the newest values
 and how many it missed.
+
+Those who want the same and keep up walk in step: they share one place, and each round tells all of them the same
+frames. Everyone else has a place of their own, reads on from there with :meth:`Hub.take`, and falls in when they reach
+the common one.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from telltale_gateway.frames import FRAME_READINGS, Frame, Selection, complete, conflated, frame_of
+from telltale_gateway.channel import Channel, Place
+from telltale_gateway.frames import FRAME_READINGS, Selection, complete, conflated, frame_of
 from telltale_gateway.window import LiveMessage, Window
+from telltale_gateway.wire import Frame
 from telltale_shared.contracts.stream import Gap, Lag, Position, Subscribe, Subscribed
 
 STEP_ENTRIES = 1_000
 """Entries of history looked through at one go, so that one client's history does not hold up the others."""
-RANGES_KEPT = 4
-"""Ranges whose frames are kept for the other subscribers; those that keep up all ask for the newest one."""
 
 SECOND = 1_000_000
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND}
-
-
-@dataclass(slots=True)
-class Channel:
-    """What all subscriptions with the same selection share."""
-
-    selection: Selection
-    subscribers: int = 0
-    published: int = 0
-    """Readings and anomalies that matched, since the channel exists."""
-    _frames: OrderedDict[tuple[int, int, str], list[Frame]] = field(default_factory=OrderedDict)
-
-    def frames(self, start: int, end: int, way: str, make: Callable[[], list[Frame]]) -> list[Frame]:
-        """The frames of a range, made once."""
-        key = (start, end, way)
-        frames = self._frames.get(key)
-        if frames is None:
-            self._frames[key] = frames = make()
-            if len(self._frames) > (RANGES_KEPT if self.subscribers > 1 else 0):
-                self._frames.popitem(last=False)
-        return frames
 
 
 @dataclass(slots=True, eq=False)
 class Subscription:
     """One client's place in the stream. Opaque to everyone but the hub."""
 
-    channel: Channel
-    cursor: int
-    """Everything before this sequence number has been told."""
+    channel: "Channel[Subscription]"
+    place: Place
+    """The channel's own while it walks in step."""
     live_from: int
     """What is before this sequence number is history."""
-    accounted: int
-    """Of what the channel published, so many were told or reported as dropped, once history is over."""
     answer: Frame | None
     lost: int = 0
     """Readings and anomalies of history that left the window before they were told."""
+
+
+def _key(wish: Subscribe) -> tuple[Selection, int]:
+    """What makes a subscription the same as another one, wherever in the stream it begins."""
+    return Selection(frozenset(wish.sources), frozenset(wish.categories)), wish.max_fps
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The same frames for all of ``members``."""
+
+    frames: list[Frame]
+    members: list[Subscription]
 
 
 class Hub:
@@ -74,7 +67,7 @@ class Hub:
         self._history = int(history_seconds * SECOND)
         self._window = Window(max_age=self._history, capacity=history_readings)
         self._queue_readings = queue_readings
-        self._channels: dict[Selection, Channel] = {}
+        self._channels: dict[tuple[Selection, int], Channel[Subscription]] = {}
         self._catching_up: set[Subscription] = set()
         self.dropped = 0
         """Readings and anomalies that were not told to somebody who wanted them."""
@@ -89,23 +82,29 @@ class Hub:
         """The position of the newest message."""
         return self._window.newest.position if self._window.newest else None
 
+    @property
+    def channels(self) -> int:
+        """How many different subscriptions there are; frames are made once for each."""
+        return len(self._channels)
+
     def publish(self, message: LiveMessage, offset: int, now: int) -> None:
         """Take the message found at ``offset`` of the stream; ``now`` in µs since 1970-01-01 UTC."""
         oldest = self._window.start
         gone = self._window.append(message, offset, now)
         for sequence, entry in enumerate(gone, oldest):
             for subscription in self._catching_up:
-                if subscription.cursor <= sequence < subscription.live_from:
+                if subscription.place.cursor <= sequence < subscription.live_from:
                     subscription.lost += subscription.channel.selection.count(entry)
-                    subscription.cursor = sequence + 1
+                    subscription.place.cursor = sequence + 1
         newest = self._window[self._window.end - 1]
         for channel in self._channels.values():
             channel.published += channel.selection.count(newest)
 
+    # --- coming and going
+
     def subscribe(self, wish: Subscribe, now: int) -> Subscription:
         """A new subscription; the first frame that it gets is the answer to the wish."""
-        selection = Selection(frozenset(wish.sources), frozenset(wish.categories))
-        channel = self._channels.setdefault(selection, Channel(selection))
+        channel = self._channel(wish)
         channel.subscribers += 1
         recognised = None if wish.after is None else self._window.find(wish.after)
         if recognised is None:
@@ -116,16 +115,32 @@ class Hub:
             position=self._window[start - 1].position if start > self._window.start else None,
             recovered=recognised is not None,
             series=sorted(
-                (one for one in self._window.series if selection.matches(one.source, one.category)),
+                (one for one in self._window.series if channel.selection.matches(one.source, one.category)),
                 key=lambda one: (one.source, one.category),
             ),
             gap=gap,
         )
-        end = self._window.end
-        subscription = Subscription(channel, start, end, channel.published, frame_of(answer))
-        if start < end:
+        common = channel.place
+        if start <= common.cursor:
+            place = Place(start, common.accounted)
+        else:
+            # The next round is due, and this client knows some of it already.
+            known = self._window.between(start, self._window.end)
+            place = Place(start, channel.published - sum(map(channel.selection.count, known)))
+        subscription = Subscription(channel, place, max(start, common.cursor), frame_of(answer))
+        if start < subscription.live_from:
             self._catching_up.add(subscription)
         return subscription
+
+    def knows(self, wish: Subscribe) -> bool:
+        """Whether somebody wants the same already."""
+        return _key(wish) in self._channels
+
+    def _channel(self, wish: Subscribe) -> Channel[Subscription]:
+        key = _key(wish)
+        if key not in self._channels:
+            self._channels[key] = Channel(key[0], 1 / wish.max_fps, Place(self._window.end, 0))
+        return self._channels[key]
 
     def _from_history(self, wish: Subscribe, now: int) -> tuple[int, Gap | None]:
         seconds = int(wish.history[:-1]) * _UNITS[wish.history[-1]]
@@ -140,34 +155,84 @@ class Hub:
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Forget ``subscription``."""
+        channel = subscription.channel
         self._catching_up.discard(subscription)
-        subscription.channel.subscribers -= 1
-        if not subscription.channel.subscribers:
-            self._channels.pop(subscription.channel.selection, None)
+        channel.leave(subscription)
+        channel.subscribers -= 1
+        if not channel.subscribers:
+            self._channels = {key: one for key, one in self._channels.items() if one is not channel}
+
+    def fall_out(self, subscription: Subscription) -> None:
+        """Rounds go on without ``subscription``, until it has taken what it missed."""
+        if subscription.channel.leave(subscription):
+            subscription.place = subscription.channel.place.copy()
+
+    # --- those in step
+
+    def next_round(self) -> float | None:
+        """When the next round is due, by the clock of :meth:`rounds`; None: not before something is published."""
+        end = self._window.end
+        return min((one.due for one in self._channels.values() if one.place.cursor < end), default=None)
+
+    def rounds(self, now: int, clock: float) -> Iterator[Round]:
+        """What is due to be told, per group of subscriptions that get the same frames.
+
+        Args:
+            now: µs since 1970-01-01 UTC, for the frames.
+            clock: seconds of a clock that never jumps, for the pace.
+        """
+        for channel in list(self._channels.values()):
+            if channel.place.cursor < self._window.end and channel.due <= clock:
+                channel.delay(clock)
+                yield from self._round(channel, now)
+
+    def _round(self, channel: Channel[Subscription], now: int) -> Iterator[Round]:
+        target = Place(self._window.end, channel.published)
+        groups = [(channel.place, channel.in_step)] if channel.in_step else []
+        groups += [(one.place, {one: None}) for one in channel.ahead]
+        told = [
+            Round(self._told(channel, place, target, now, heads=len(members)), list(members))
+            for place, members in groups
+        ]
+        channel.place.move(target)
+        for subscription in list(channel.ahead):
+            self._fall_in(subscription)
+        yield from told
+
+    def _fall_in(self, subscription: Subscription) -> None:
+        subscription.place = subscription.channel.place
+        subscription.channel.join(subscription)
+
+    # --- the others
 
     def is_behind(self, subscription: Subscription) -> bool:
-        """Whether there may be something that ``subscription`` has not been told."""
-        return subscription.answer is not None or subscription.cursor < self._window.end
-
-    def is_catching_up(self, subscription: Subscription) -> bool:
-        """Whether ``subscription`` still gets history."""
-        return subscription in self._catching_up
+        """Whether ``subscription`` has to :meth:`take` before rounds can tell it what happens."""
+        return not subscription.channel.has(subscription)
 
     def take(self, subscription: Subscription, now: int) -> list[Frame]:
-        """What ``subscription`` is to be told next; empty when nothing matched.
+        """What ``subscription`` is to be told next, while it is behind; empty when nothing matched.
 
-        While it catches up with history this is one step of it; afterwards it is everything up to now.
+        As long as it catches up with history this is one step of it, and then all that has been told to those in step.
         """
         frames = []
         if subscription.answer is not None:
             frames.append(subscription.answer)
             subscription.answer = None
+        channel, place = subscription.channel, subscription.place
         if subscription in self._catching_up:
-            return frames + self._take_history(subscription, now)
-        return frames + self._take_live(subscription, now)
+            frames += self._take_history(subscription, now)
+        elif place.cursor < channel.place.cursor:
+            frames += self._told(channel, place, channel.place, now)
+            place.move(channel.place)
+        if subscription not in self._catching_up:
+            if place.cursor == channel.place.cursor:
+                self._fall_in(subscription)
+            elif place.cursor > channel.place.cursor:
+                channel.wait(subscription)
+        return frames
 
     def _take_history(self, subscription: Subscription, now: int) -> list[Frame]:
-        channel, start = subscription.channel, subscription.cursor
+        channel, start = subscription.channel, subscription.place.cursor
         end, weight = start, 0
         while end < subscription.live_from and end - start < STEP_ENTRIES and weight < FRAME_READINGS:
             weight += self._window[end].weight
@@ -177,15 +242,18 @@ class Hub:
             return complete(self._window.between(start, end), channel.selection, now, history=True)
 
         frames = self._lag(subscription.lost) + channel.frames(start, end, "history", make)
-        subscription.lost, subscription.cursor = 0, end
+        subscription.lost, subscription.place.cursor = 0, end
         if end >= subscription.live_from:
             self._catching_up.discard(subscription)
         return frames
 
-    def _take_live(self, subscription: Subscription, now: int) -> list[Frame]:
-        channel, window = subscription.channel, self._window
-        start, end = max(subscription.cursor, window.start), window.end
-        pending = channel.published - subscription.accounted
+    def _told(
+        self, channel: Channel[Subscription], place: Place, target: Place, now: int, *, heads: int = 1
+    ) -> list[Frame]:
+        """What lies between two places, or the newest of it when it is too much, for so many ``heads``."""
+        window = self._window
+        start, end = max(place.cursor, window.start), max(target.cursor, window.start)
+        pending = target.accounted - place.accounted
 
         def make_all() -> list[Frame]:
             return complete(window.between(start, end), channel.selection, now, history=False)
@@ -198,9 +266,8 @@ class Hub:
             frames = channel.frames(start, end, "live", make_all)
         else:
             frames = channel.frames(start, end, "newest", make_newest)
-        subscription.cursor, subscription.accounted = end, channel.published
-        return self._lag(pending - sum(frame.told for frame in frames)) + frames
+        return self._lag(pending - sum(frame.told for frame in frames), heads=heads) + frames
 
-    def _lag(self, dropped: int) -> list[Frame]:
-        self.dropped += dropped
+    def _lag(self, dropped: int, *, heads: int = 1) -> list[Frame]:
+        self.dropped += dropped * heads
         return [frame_of(Lag(dropped=dropped))] if dropped else []

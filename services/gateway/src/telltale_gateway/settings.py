@@ -20,6 +20,12 @@ class Settings(BrokerSettings, VerifierSettings):
     """Readings that a client may be behind before it is told the newest values only."""
     max_clients: int = Field(2_000, ge=1, le=100_000)
     """Connections at once."""
+    max_clients_per_account: int = Field(100, ge=1, le=100_000)
+    """Connections of one account at once."""
+    max_subscriptions: int = Field(1_000, ge=1, le=100_000)
+    """Different subscriptions (filters and frame rate) at once; frames are made for each of them."""
+    deflate: bool = False
+    """Compress frames for browsers that can read that: fewer bytes, a little more time."""
     authenticate_within: float = Field(5.0, gt=0, le=60)
     """Seconds from connecting to the first authentication."""
     session_seconds: float = Field(300.0, gt=0, le=3_600)

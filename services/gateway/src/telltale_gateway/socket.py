@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import cast
 
 import msgspec
 import structlog
@@ -13,13 +14,16 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from telltale_gateway import __version__, metrics
 from telltale_gateway.clients import Clients
-from telltale_gateway.frames import Frame, frame_of
-from telltale_gateway.hub import Hub, Subscription
+from telltale_gateway.fanout import Fanout
+from telltale_gateway.frames import frame_of
+from telltale_gateway.hub import Subscription
+from telltale_gateway.protocol import EXTENSION, StreamProtocol
 from telltale_gateway.settings import Settings
+from telltale_gateway.stall import StallWatch
 from telltale_gateway.subscriber import Subscriber
-from telltale_shared.contracts.stream import MAX_FPS, Authenticate, ClientMessage, Hello, Subscribe
+from telltale_gateway.wire import Parcel
+from telltale_shared.contracts.stream import Authenticate, ClientMessage, Hello, Subscribe
 from telltale_shared.security import InvalidToken, KeysUnavailable, Principal, TokenVerifier
-from telltale_shared.system_events import now_us
 
 log = structlog.get_logger("telltale.gateway")
 
@@ -60,7 +64,7 @@ class Gateway:
     """What every connection works with."""
 
     settings: Settings
-    hub: Hub
+    fanout: Fanout
     subscriber: Subscriber
     clients: Clients
     verifier: TokenVerifier
@@ -98,45 +102,58 @@ class _Connection:
     def __init__(self, websocket: WebSocket, gateway: Gateway) -> None:
         self._websocket = websocket
         self._gateway = gateway
+        self._socket = cast("StreamProtocol", websocket.scope["extensions"][EXTENSION]["socket"])
         self._principal: Principal | None = None
-        self._is_revoked = False
-        self._unwatch: Callable[[], None] = lambda: None
+        self._ending: Closing | None = None
+        self._unwatch: Callable[[], None] = _nothing
         self._session = asyncio.timeout(gateway.settings.authenticate_within)
         self._subscription: Subscription | None = None
-        self._interval = 0.0
-        self._wake_up = asyncio.Event()
+        self._next_take: asyncio.Handle | None = None
+        self._is_slow = False
+        self._stall = StallWatch(self._unsent, gateway.settings.stall_seconds, self._on_stall)
         self._allowance = float(MESSAGES_AT_ONCE)
         self._allowance_at = time.monotonic()
 
     async def run(self) -> None:
-        with self._gateway.clients.joined(self._wake_up):
+        """Converse until somebody ends it, and clear up."""
+        self._socket.on_pause, self._socket.on_resume = self._on_pause, self._on_resume
+        with self._gateway.clients.joined():
+            closing = None
             try:
                 async with self._session:
-                    await self._converse()
+                    await self._listen()
             except TimeoutError:
-                if self._is_revoked:
-                    await _close(self._websocket, Closing(CloseCode.ACCOUNT_CHANGED, ACCOUNT_CHANGED))
-                    return
-                told = "not authenticated in time" if self._principal is None else "the session is over"
-                await _close(self._websocket, Closing(CloseCode.NOT_AUTHENTICATED, f"{told}; authenticate again"))
-            except Closing as closing:
-                await _close(self._websocket, closing)
+                closing = self._ending or self._session_over()
+            except Closing as error:
+                closing = error
             except WebSocketDisconnect:
                 log.debug("the client has gone")
             finally:
-                self._unwatch()
-                self._replace_subscription(None)
+                self._clear_up()
+            if closing is not None:
+                await _close(self._websocket, closing)
 
-    async def _converse(self) -> None:
-        await self._hello()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen())
-                tasks.create_task(self._tell())
-        except ExceptionGroup as ended:
-            raise ended.exceptions[0] from None
+    def _session_over(self) -> Closing:
+        told = "not authenticated in time" if self._principal is None else "the session is over"
+        return Closing(CloseCode.NOT_AUTHENTICATED, f"{told}; authenticate again")
 
-    async def _hello(self) -> None:
+    def _end(self, closing: Closing) -> None:
+        """End the conversation now, whatever is being waited for."""
+        if self._ending is None and not self._session.expired():
+            self._ending = closing
+            self._session.reschedule(asyncio.get_running_loop().time())
+
+    def _clear_up(self) -> None:
+        self._socket.on_pause = self._socket.on_resume = _nothing
+        self._keeps_up()
+        self._replace_subscription(None)
+        self._unwatch()
+        if self._principal is not None:
+            self._gateway.clients.leave(self._principal.user_id)
+
+    # --- what the client says
+
+    async def _listen(self) -> None:
         settings = self._gateway.settings
         hello = Hello(
             service="gateway",
@@ -145,11 +162,7 @@ class _Connection:
             session_seconds=settings.session_seconds,
             history_seconds=settings.history_seconds,
         )
-        await self._send([frame_of(hello)])
-
-    # --- what the client says
-
-    async def _listen(self) -> None:
+        self._socket.outlet.tell(Parcel([frame_of(hello)]))
         while True:
             match self._understand(await self._websocket.receive()):
                 case Authenticate(token=token):
@@ -184,7 +197,10 @@ class _Connection:
             raise Closing(CloseCode.NOT_AUTHENTICATED, f"not authenticated: {error}") from error
         except KeysUnavailable as error:
             raise Closing(CloseCode.TRY_AGAIN_LATER, "tokens cannot be verified right now; try again") from error
-        if self._principal is not None and principal.user_id != self._principal.user_id:
+        if self._principal is None:
+            if not self._gateway.clients.enter(principal.user_id):
+                raise Closing(CloseCode.TOO_MANY, "too many connections of this account")
+        elif principal.user_id != self._principal.user_id:
             raise Closing(CloseCode.ACCOUNT_CHANGED, "this connection belongs to another account")
         self._principal = principal
         self._unwatch()
@@ -193,56 +209,62 @@ class _Connection:
         self._session.reschedule(ends)
 
     def _on_revocation(self) -> None:
-        """End the session now if its token was revoked, whatever is being sent or waited for."""
         if self._principal is not None and self._gateway.verifier.revocations.covers(self._principal):
-            self._is_revoked = True
-            self._session.reschedule(asyncio.get_running_loop().time())
+            self._end(Closing(CloseCode.ACCOUNT_CHANGED, ACCOUNT_CHANGED))
 
     async def _subscribe(self, wish: Subscribe) -> None:
         if self._principal is None:
             raise Closing(CloseCode.NOT_AUTHENTICATED, "authenticate first")
         await self._gateway.subscriber.settle(wish.after)
-        self._interval = 0.0 if wish.max_fps == MAX_FPS else 1 / wish.max_fps
-        self._replace_subscription(self._gateway.hub.subscribe(wish, now_us()))
-        self._wake_up.set()
+        self._replace_subscription(None)
+        if not self._gateway.fanout.has_room(wish):
+            raise Closing(CloseCode.TOO_MANY, "too many different subscriptions; try again later")
+        self._replace_subscription(self._gateway.fanout.subscribe(wish, self._socket.outlet))
+        self._take()
 
     def _replace_subscription(self, subscription: Subscription | None) -> None:
         if self._subscription is not None:
-            self._gateway.hub.unsubscribe(self._subscription)
+            self._gateway.fanout.unsubscribe(self._subscription)
         self._subscription = subscription
 
     # --- what the client is told
 
-    async def _tell(self) -> None:
-        hub = self._gateway.hub
-        while True:
-            await self._wake_up.wait()
-            self._wake_up.clear()
-            while (subscription := self._subscription) is not None and hub.is_behind(subscription):
-                was_catching_up = hub.is_catching_up(subscription)
-                await self._send(self._take(subscription), of=subscription)
-                if not was_catching_up:
-                    break
-                # Between two steps of a long history the others get their turn.
-                await asyncio.sleep(0)
-            if self._interval:
-                await asyncio.sleep(self._interval)
+    def _take(self) -> None:
+        """Write what the client has missed, a step at a time, so that the others get their turn in between."""
+        if self._next_take is not None:
+            self._next_take.cancel()
+            self._next_take = None
+        fanout = self._gateway.fanout
+        if self._subscription is None or self._socket.is_paused or not fanout.is_behind(self._subscription):
+            return
+        self._socket.outlet.tell(fanout.take(self._subscription))
+        if fanout.is_behind(self._subscription):
+            self._next_take = asyncio.get_running_loop().call_soon(self._take)
 
-    def _take(self, subscription: Subscription) -> list[Frame]:
-        hub = self._gateway.hub
-        dropped_before = hub.dropped
-        frames = hub.take(subscription, now_us())
-        metrics.DROPPED.inc(hub.dropped - dropped_before)
-        return frames
+    def _on_pause(self) -> None:
+        """The client does not keep up: from here on it gets what it can take, not what the others get."""
+        self._is_slow = True
+        metrics.SLOW.inc()
+        if self._subscription is not None:
+            self._gateway.fanout.fall_out(self._subscription)
+        self._stall.start()
 
-    async def _send(self, frames: list[Frame], *, of: Subscription | None = None) -> None:
-        """Send ``frames``; those of a subscription that was replaced meanwhile are left out."""
-        for frame in frames:
-            if of is not None and of is not self._subscription:
-                return
-            try:
-                async with asyncio.timeout(self._gateway.settings.stall_seconds):
-                    await self._websocket.send_text(frame.text)
-            except TimeoutError:
-                raise Closing(CloseCode.TOO_SLOW, "nothing was read for too long") from None
-            metrics.FRAMES.inc()
+    def _on_resume(self) -> None:
+        self._keeps_up()
+        self._take()
+
+    def _keeps_up(self) -> None:
+        if self._is_slow:
+            self._is_slow = False
+            metrics.SLOW.dec()
+            self._stall.stop()
+
+    def _unsent(self) -> int:
+        return self._socket.outlet.unsent
+
+    def _on_stall(self) -> None:
+        self._end(Closing(CloseCode.TOO_SLOW, "nothing was read for too long"))
+
+
+def _nothing() -> None:
+    """Nobody is watched yet, and nobody listens any more."""

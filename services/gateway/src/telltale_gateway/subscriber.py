@@ -58,7 +58,7 @@ class Subscriber:
             return
         finally:
             metrics.DECODE_SECONDS.inc(time.perf_counter() - started)
-        if isinstance(message, LogEvent | Sensitivities | AlertChanged):
+        if isinstance(message, LogEvent | Sensitivities):
             return
         if not _can_be_told(message):
             self._refuse(event, "columns of unequal length, an index without a series, or a number out of range")
@@ -103,6 +103,8 @@ def _can_be_told(message: LiveMessage) -> bool:
         if not all(0 <= which < len(message.series) for which in _extremes(message.index)):
             return False
         whole += _extremes(message.observed_at)
+    if isinstance(message, AlertChanged):
+        whole += [message.since, message.until or 0]
     return all(abs(number) <= LARGEST for number in whole)
 
 

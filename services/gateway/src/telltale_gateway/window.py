@@ -5,10 +5,10 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from telltale_shared.contracts import AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
+from telltale_shared.contracts import AlertChanged, AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
 from telltale_shared.contracts.stream import Position
 
-LiveMessage = ReadingBatch | AnomalyDetected | Heartbeat
+LiveMessage = ReadingBatch | AnomalyDetected | AlertChanged | Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ def position_of(message: LiveMessage, offset: int) -> Position:
             return Position(offset=offset, producer=producer, first=first, at=at)
         case AnomalyDetected(detector=detector, detected_at=at):
             return Position(offset=offset, producer=detector, first=at, at=at)
+        case AlertChanged(alert=alert, number=number, at=at):
+            return Position(offset=offset, producer=alert, first=number, at=at)
         case Heartbeat(instance=instance, at=at):
             return Position(offset=offset, producer=instance, first=at, at=at)
 
@@ -44,7 +46,7 @@ def series_of(message: LiveMessage) -> list[SeriesKey]:
             return series
         case AnomalyDetected(source=source, category=category, unit=unit):
             return [SeriesKey(source, category, unit)]
-        case Heartbeat():
+        case AlertChanged() | Heartbeat():
             return []
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from telltale_shared.contracts.alerts import AlertChanged
 from telltale_shared.contracts.anomalies import AnomalyDetected
 from telltale_shared.contracts.readings import SeriesKey
 from telltale_shared.contracts.system import Heartbeat
@@ -29,9 +30,11 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     offset: WholeNumber
     producer: str
-    """The message's sender: the producer of a batch, the detector of an anomaly, the instance of a heartbeat."""
+    """The message's sender: the producer of a batch, the detector of an anomaly, the instance of a heartbeat; of an
+    alert, the alert itself."""
     first: WholeNumber
-    """The sender's own number for it: the batch's first reading, or the time of detection or of the heartbeat in µs."""
+    """The sender's own number for it: the batch's first reading, the number of an alert's change, or the time of the
+    detection or of the heartbeat in µs."""
     at: WholeNumber | None = None
     """When it was published, µs since 1970-01-01 UTC. Names the beginning of a gap; plays no part in recognition."""
 
@@ -137,6 +140,14 @@ class Anomalies(msgspec.Struct, tag_field="type", tag="anomalies", frozen=True, 
     history: bool = False
 
 
+class Alerts(msgspec.Struct, tag_field="type", tag="alerts", frozen=True, kw_only=True):
+    """Changes of alerts on series that match, and of those about the system, which everyone is told."""
+
+    position: Position
+    items: list[AlertChanged]
+    history: bool = False
+
+
 class System(msgspec.Struct, tag_field="type", tag="system", frozen=True, kw_only=True):
     """The newest heartbeat of one instance. Only the newest counts, so older ones may be left out."""
 
@@ -145,10 +156,10 @@ class System(msgspec.Struct, tag_field="type", tag="system", frozen=True, kw_onl
 
 
 class Lag(msgspec.Struct, tag_field="type", tag="lag", frozen=True, kw_only=True):
-    """The client did not keep up: of what follows, only the newest value of each series is told."""
+    """The client did not keep up: what follows is the newest value of each series and state of each alert."""
 
     dropped: int
-    """Readings and anomalies left out since the last ``lag``."""
+    """Readings, anomalies and changes of alerts left out since the last ``lag``."""
 
 
-ServerMessage = Hello | Subscribed | Readings | Anomalies | System | Lag
+ServerMessage = Hello | Subscribed | Readings | Anomalies | Alerts | System | Lag

@@ -1,0 +1,83 @@
+"""What all subscriptions with the same wish share. Pure."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from telltale_gateway.frames import Selection
+from telltale_gateway.wire import Frame
+
+RANGES_KEPT = 4
+"""Ranges whose frames are kept for others that come by; those that fell behind together ask for the same one."""
+
+Member = TypeVar("Member", bound=Hashable)
+
+
+@dataclass(slots=True)
+class Place:
+    """How far somebody has been told."""
+
+    cursor: int
+    """Everything before this sequence number has been told."""
+    accounted: int
+    """Of what the channel published, so many were told or reported as dropped."""
+
+    def copy(self) -> "Place":
+        return Place(self.cursor, self.accounted)
+
+    def move(self, target: "Place") -> None:
+        """Go to where ``target`` is."""
+        self.cursor, self.accounted = target.cursor, target.accounted
+
+
+@dataclass(slots=True, eq=False)
+class Channel(Generic[Member]):
+    """One selection at one frame rate: its members, and how far those in step have been told."""
+
+    selection: Selection
+    interval: float
+    """Seconds from round to round at least."""
+    place: Place
+    subscribers: int = 0
+    published: int = 0
+    """Readings and anomalies that matched, since the channel exists."""
+    due: float = 0.0
+    """No round before this time."""
+    in_step: dict[Member, None] = field(default_factory=dict)
+    ahead: dict[Member, None] = field(default_factory=dict)
+    """Those who knew some of the coming round before they came: they fall in with it."""
+    _frames: OrderedDict[tuple[int, int, str], list[Frame]] = field(default_factory=OrderedDict)
+
+    def has(self, member: Member) -> bool:
+        """Whether rounds tell ``member`` what happens."""
+        return member in self.in_step or member in self.ahead
+
+    def join(self, member: Member) -> None:
+        self.ahead.pop(member, None)
+        self.in_step[member] = None
+
+    def wait(self, member: Member) -> None:
+        self.ahead[member] = None
+
+    def leave(self, member: Member) -> bool:
+        """Rounds go on without ``member``; tells whether it had been in step."""
+        self.ahead.pop(member, None)
+        return member in self.in_step and self.in_step.pop(member) is None
+
+    def delay(self, clock: float) -> None:
+        """A round takes place at ``clock``: set when the next one may.
+
+        A round that is a little late does not put off the one after it, or a source at just this rate would slip.
+        """
+        self.due = max(self.due, clock - self.interval / 4) + self.interval
+
+    def frames(self, start: int, end: int, way: str, make: Callable[[], list[Frame]]) -> list[Frame]:
+        """The frames of a range, made once."""
+        key = (start, end, way)
+        frames = self._frames.get(key)
+        if frames is None:
+            self._frames[key] = frames = make()
+            if len(self._frames) > (RANGES_KEPT if self.subscribers > 1 else 0):
+                self._frames.popitem(last=False)
+        return frames

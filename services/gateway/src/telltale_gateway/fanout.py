@@ -1,0 +1,85 @@
+"""Carries the hub's rounds to the sockets: when one is due, its bytes are made once and written to every member."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from telltale_gateway import metrics
+from telltale_gateway.hub import Hub, Round, Subscription
+from telltale_gateway.outlet import Outlet, tell_all
+from telltale_gateway.wire import Parcel
+from telltale_shared.contracts.stream import Subscribe
+from telltale_shared.system_events import now_us
+
+
+class Fanout:
+    """The subscriptions with the sockets behind them."""
+
+    def __init__(self, hub: Hub, max_subscriptions: int) -> None:
+        """``max_subscriptions`` bounds how many different ones there are: frames are made for each of them."""
+        self.hub = hub
+        self._max_subscriptions = max_subscriptions
+        self._outlets: dict[Subscription, Outlet] = {}
+
+    def has_room(self, wish: Subscribe) -> bool:
+        """Whether ``wish`` may be granted: others have the same, or there are not too many different ones."""
+        return self.hub.knows(wish) or self.hub.channels < self._max_subscriptions
+
+    def subscribe(self, wish: Subscribe, outlet: Outlet) -> Subscription:
+        """Subscribe; ``outlet`` gets the rounds as long as the subscription is in step."""
+        subscription = self.hub.subscribe(wish, now_us())
+        self._outlets[subscription] = outlet
+        metrics.SUBSCRIPTIONS.set(self.hub.channels)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """End ``subscription``."""
+        del self._outlets[subscription]
+        self.hub.unsubscribe(subscription)
+        metrics.SUBSCRIPTIONS.set(self.hub.channels)
+
+    def is_behind(self, subscription: Subscription) -> bool:
+        """Whether ``subscription`` has to :meth:`take` before rounds can tell it what happens."""
+        return self.hub.is_behind(subscription)
+
+    def fall_out(self, subscription: Subscription) -> None:
+        """Rounds go on without ``subscription``, until it has taken what it missed."""
+        self.hub.fall_out(subscription)
+
+    def take(self, subscription: Subscription) -> Parcel:
+        """What a subscription that is behind gets next."""
+        dropped = self.hub.dropped
+        parcel = Parcel(self.hub.take(subscription, now_us()))
+        metrics.DROPPED.inc(self.hub.dropped - dropped)
+        metrics.FRAMES.inc(len(parcel.frames))
+        return parcel
+
+    async def run(self, arrived: asyncio.Event) -> None:
+        """Hold the rounds for ever: at once when ``arrived`` is set after a pause, and then as each is due."""
+        while True:
+            await self._next(arrived)
+            dropped = self.hub.dropped
+            for one in self.hub.rounds(now_us(), time.monotonic()):
+                self._tell(one)
+                # Others get their turn: a round to thousands takes a while.
+                await asyncio.sleep(0)
+            metrics.DROPPED.inc(self.hub.dropped - dropped)
+
+    async def _next(self, arrived: asyncio.Event) -> None:
+        """Wait until a round is due, or something has arrived for which one may be."""
+        due = self.hub.next_round()
+        delay = None if due is None else due - time.monotonic()
+        if delay is None or delay > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await arrived.wait()
+        arrived.clear()
+
+    def _tell(self, told: Round) -> None:
+        if not told.frames:
+            return
+        outlets = self._outlets
+        tell_all([outlets[member] for member in told.members if member in outlets], Parcel(told.frames))
+        metrics.FRAMES.inc(len(told.frames) * len(told.members))
+        if (newest := self.hub.newest) is not None and newest.at is not None:
+            metrics.AGE_SECONDS.observe(max(0, now_us() - newest.at) / 1e6)
