@@ -24,7 +24,7 @@ IN_FLIGHT = 200
 LIVE_IN_FLIGHT = 100
 PUBLISH_TIMEOUT = 10.0
 LIVE_TIMEOUT = 2.0
-RETRY_FIRST, RETRY_LAST = 0.1, 5.0
+RETRY_FIRST, RETRY_LAST = 0.1, 2.0
 """Seconds before a refused or unanswered delivery is sent again: doubled each time, with jitter."""
 COMPLAIN_PERIOD = 60.0
 """Seconds between two warnings of the same trouble."""

@@ -19,7 +19,7 @@ from telltale_writer.metrics import BATCH_ROWS, BATCH_SECONDS, HELD, Rate
 
 log = structlog.get_logger("telltale.writer")
 
-BACKOFF_FIRST, BACKOFF_LAST = 0.1, 5.0
+BACKOFF_FIRST, BACKOFF_LAST = 0.1, 2.0
 
 Decode = Callable[[Delivery], DecodedDelivery]
 OnBacklog = Callable[[], Awaitable[None]]

@@ -21,7 +21,7 @@ CONNECT_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
 HEARTBEAT = 5
 """Seconds. The client library gives up a peer that has been silent for three of these and three seconds more."""
-BACKOFF_FIRST, BACKOFF_LAST = 0.2, 5.0
+BACKOFF_FIRST, BACKOFF_LAST = 0.2, 2.0
 """Seconds between attempts: doubled each time, with jitter, until a session has lasted for longer than the last."""
 
 
