@@ -22,7 +22,7 @@ from tests.prove.sampling import Sample, Sampler
 from tests.prove.slopes import Slope, slope
 from tests.prove.system import ROOT, System
 
-SETTINGS = {"GENERATOR_RATE": "10", "MARIADB_BUFFER_POOL": "64M"}
+SETTINGS = {"GENERATOR_RATE": "10", "MARIADB_BUFFER_POOL": "32M"}
 """Ten times the default rate; a database that has filled its memory before the measured time begins."""
 FILLING_MINUTES = 16.0
 PERIOD = 10.0
