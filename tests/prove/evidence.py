@@ -77,8 +77,19 @@ async def stored_at_rest(engine: AsyncEngine, source: str, enough: int, patience
         await asyncio.sleep(0.2)
 
 
-async def collect(engine: AsyncEngine, source: str, producer: str | None) -> Evidence:
+async def collect(engine: AsyncEngine, source: str, producer: str | None, patience: float = 60.0) -> Evidence:
     """All that the database holds of the readings of ``source`` and of its ``producer``, at one moment."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return await _collect(engine, source, producer)
+        except _AWAY:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(1)
+
+
+async def _collect(engine: AsyncEngine, source: str, producer: str | None) -> Evidence:
     async with engine.connect() as connection:
         # One snapshot for all: what else is stored meanwhile must not make them differ.
         await connection.execution_options(isolation_level="REPEATABLE READ")

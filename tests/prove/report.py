@@ -1,5 +1,6 @@
 """The table that `make prove` prints."""
 
+import math
 from collections.abc import Sequence
 
 from tests.prove.audit import Audit
@@ -38,9 +39,8 @@ def print_summary(outcomes: Sequence[Outcome], generators: Audit) -> bool:
     lost = sum(outcome.verdict.lost for outcome in outcomes)
     repeated = sum(outcome.verdict.repeated for outcome in outcomes)
     print(f"\n{len(outcomes)} schedules, {confirmed:,} readings confirmed: {lost} lost, {repeated} repeated")
-    if recoveries := sorted(slow for outcome in outcomes for slow in outcome.recovery.values()):
-        median, p99 = (recoveries[int(share * (len(recoveries) - 1))] for share in (0.5, 0.99))
-        print(f"recovery: median {median:.1f} s, p99 {p99:.1f} s, slowest {recoveries[-1]:.1f} s")
+    _print_recovery("all faults", [slow for outcome in outcomes for slow in outcome.recovery.values()])
+    _print_recovery("one process killed, nothing else", [slow for one in outcomes for slow in _after_one_kill(one)])
     print(
         f"the product's own generators: {generators.producers} producers, {generators.numbered:,} readings numbered,"
         f" {generators.stored:,} stored, {generators.dropped:,} dropped before they got a number"
@@ -50,3 +50,15 @@ def print_summary(outcomes: Sequence[Outcome], generators: Audit) -> bool:
     for outcome in failed:
         print(f"FAILED: seed {outcome.schedule.seed} ({outcome.schedule.title})")
     return bool(outcomes) and not failed and not generators.complaints
+
+
+def _after_one_kill(outcome: Outcome) -> Sequence[float]:
+    steps = outcome.schedule.steps
+    return list(outcome.recovery.values()) if len(steps) == 1 and steps[0].fault.startswith("kill ") else []
+
+
+def _print_recovery(what: str, seconds: Sequence[float]) -> None:
+    if seconds:
+        ranked = sorted(seconds)
+        median, p99 = (ranked[math.ceil(share * len(ranked)) - 1] for share in (0.5, 0.99))
+        print(f"recovery, {what} ({len(ranked)}): median {median:.1f} s, p99 {p99:.1f} s, slowest {ranked[-1]:.1f} s")
