@@ -44,12 +44,13 @@ class Watcher:
         """Follow until cancelled."""
         while True:
             with suppress(OSError, TimeoutError, websockets.WebSocketException, httpx.HTTPError):
-                connection = await _open(self._system, [self._source] if self._source else [])
-                async with connection, asyncio.TaskGroup() as tasks:
-                    renewing = tasks.create_task(self._renew(connection))
-                    async for frame in connection:
-                        self._note(json.loads(frame))
-                    renewing.cancel()
+                async with await _open(self._system, [self._source] if self._source else []) as connection:
+                    renewing = asyncio.create_task(self._renew(connection))
+                    try:
+                        async for frame in connection:
+                            self._note(json.loads(frame))
+                    finally:
+                        renewing.cancel()
             await asyncio.sleep(0.2)
 
     async def _renew(self, connection: ClientConnection) -> None:
