@@ -228,6 +228,24 @@ async def test_a_session_ends_unless_it_is_renewed_by_the_same_account(start: St
         assert (await closing(socket))[0] == 4403
 
 
+async def test_a_session_that_nobody_can_renew_goes_on_and_can_still_be_ended(start: Start, auth: Any) -> None:
+    async with start(session_seconds=0.6) as running, connect(running.url) as socket:
+        await say(socket, "authenticate", token=auth.token("1", sid="s1"))
+        await say(socket, "subscribe")
+        await hear(socket, "subscribed")
+        reprieve = running.gateway.reprieve
+        looking = asyncio.create_task(
+            reprieve.run("http://127.0.0.1:1", seconds=0.6, is_current=lambda: True, period=0.1)
+        )
+        try:
+            await asyncio.sleep(1.5)
+            await running.publish()
+            await hear(socket, "readings")
+        finally:
+            looking.cancel()
+        assert (await closing(socket))[0] == 4401
+
+
 async def test_only_pages_of_known_origins_connect(start: Start) -> None:
     async with start(CORS_ORIGINS=["http://127.0.0.1:8501"]) as running:
         async with connect(running.url, origin=cast("Any", "http://127.0.0.1:8501")) as socket:

@@ -46,6 +46,11 @@ def create_app(settings: Settings) -> FastAPI:
     health.add("revocations", lambda: feed.problem)
     events = SystemEvents(publisher, health, service="gateway", version=__version__, figures=figures)
 
+    async def look_after_auth() -> None:
+        await gateway.reprieve.run(
+            settings.auth_url, seconds=settings.session_seconds, is_current=lambda: feed.problem is None
+        )
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         tasks = {
@@ -53,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
             "fan-out": lambda: fanout.run(subscriber.arrived),
             "system events": events.run,
             "revocations": feed.run,
+            "reprieve": look_after_auth,
         }
         async with publisher, background(tasks):
             await feed.catch_up()

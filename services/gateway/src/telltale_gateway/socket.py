@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import cast
 
@@ -18,6 +18,7 @@ from telltale_gateway.fanout import Fanout
 from telltale_gateway.frames import frame_of
 from telltale_gateway.hub import Subscription
 from telltale_gateway.protocol import EXTENSION, StreamProtocol
+from telltale_gateway.reprieve import Reprieve
 from telltale_gateway.settings import Settings
 from telltale_gateway.stall import StallWatch
 from telltale_gateway.subscriber import Subscriber
@@ -68,6 +69,7 @@ class Gateway:
     subscriber: Subscriber
     clients: Clients
     verifier: TokenVerifier
+    reprieve: Reprieve = field(default_factory=Reprieve)
 
 
 def is_origin_allowed(websocket: WebSocket, allowed: list[str]) -> bool:
@@ -121,7 +123,8 @@ class _Connection:
             closing = None
             try:
                 async with self._session:
-                    await self._listen()
+                    with self._gateway.reprieve.joined(self._prolong):
+                        await self._listen()
             except TimeoutError:
                 closing = self._ending or self._session_over()
             except Closing as error:
@@ -136,6 +139,12 @@ class _Connection:
     def _session_over(self) -> Closing:
         told = "not authenticated in time" if self._principal is None else "the session is over"
         return Closing(CloseCode.NOT_AUTHENTICATED, f"{told}; authenticate again")
+
+    def _prolong(self, seconds: float) -> None:
+        """Let a session that has begun last for so much longer, unless it is ending."""
+        ends = asyncio.get_running_loop().time() + seconds
+        if self._principal is not None and self._ending is None and not self._session.expired():
+            self._session.reschedule(max(ends, self._session.when() or 0.0))
 
     def _end(self, closing: Closing) -> None:
         """End the conversation now, whatever is being waited for."""
