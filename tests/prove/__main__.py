@@ -45,15 +45,15 @@ async def prove(system: System, folder: Path, options: argparse.Namespace) -> bo
                 break
             outcomes.append(await runner.run(schedule))
             report.print_outcome(outcomes[-1])
+        if options.malformed:
+            verdict = await malformed_among_many(system, engine, folder)
+            outcomes.append(Outcome(Schedule(0, 0, 0, ()), verdict))
+            report.print_outcome(outcomes[-1])
         if options.outage:
             outcome, drain = await long_outage(runner, options.outage, options.rate)
             outcomes.append(outcome)
             report.print_outcome(outcome)
             print(describe(drain), flush=True)
-        if options.malformed:
-            verdict = await malformed_among_many(system, engine, folder)
-            outcomes.append(Outcome(Schedule(0, 0, 0, ()), verdict))
-            report.print_outcome(outcomes[-1])
         generators = await audit(system, engine)
     return report.print_summary(outcomes, generators)
 
