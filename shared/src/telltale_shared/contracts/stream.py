@@ -78,7 +78,7 @@ class Hello(msgspec.Struct, tag_field="type", tag="hello", frozen=True, kw_only=
     authenticate_within: float
     """Seconds."""
     session_seconds: float
-    """A session lasts this long after its last authentication."""
+    """A session lasts this long after its last authentication; longer while auth is away and nobody can renew it."""
     history_seconds: float
     """How far back ``history`` can reach."""
     max_fps: int = MAX_FPS
