@@ -57,7 +57,7 @@ else
 endif
 
 .PHONY: test
-test: development lint check-installable ## lint, types, import rules and every test, against real servers of its own
+test: development lint check-installable audit ## lint, types, import rules and every test, against real servers of its own
 	@$(venv)/python deploy/native/run_tests.py
 
 .PHONY: lint
@@ -75,6 +75,10 @@ format: development ## rewrite the code as ruff wants it
 .PHONY: check-installable
 check-installable: development ## prove that each service can be installed and imported alone
 	@$(venv)/python deploy/native/check_installable.py
+
+.PHONY: audit
+audit: development ## ask whether a pinned dependency has a known vulnerability, where the advisory service is reached
+	@$(venv)/python deploy/native/audit_dependencies.py
 
 .PHONY: bench-ingest
 bench-ingest: development ## queue to committed beside LOAD DATA, and what of it the rollups cost
