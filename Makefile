@@ -120,6 +120,10 @@ soak: development ## ten times the default load for MINUTES=60: whether memory, 
 fuzz: development ## every operation of every service as everyone, 100 calls each (EXAMPLES=…)
 	TELLTALE_SCHEMA_EXAMPLES=$(or $(EXAMPLES),100) $(venv)/python -m pytest tests/test_schemas.py
 
+.PHONY: bad-inputs
+bad-inputs: development ## COUNT=100000 bad inputs over every endpoint: answers, memory, and what good requests notice
+	TELLTALE_BAD_INPUTS=$(or $(COUNT),100000) $(venv)/python -m pytest -s tests/test_bad_inputs.py
+
 .PHONY: constraints
 constraints: ## resolve all dependencies into constraints.txt (UPGRADE=--upgrade: to the newest)
 	@$(venv)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \

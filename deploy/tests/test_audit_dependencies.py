@@ -81,9 +81,7 @@ def test_sound_versions_pass(constraints: Path, serve: Serve, capsys: pytest.Cap
     assert "1 dependencies examined, 0 known" in capsys.readouterr().out
 
 
-def test_an_accepted_vulnerability_passes(
-    constraints: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_accepted_vulnerability_passes(constraints: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audit_dependencies.ACCEPTED", {"CVE-1": "we never call it"})
     assert audit(constraints, serve(200)) == 0
 

@@ -159,6 +159,7 @@ async def test_wrong_claims(auth: Auth, verifier: TokenVerifier, change: dict[st
 async def test_expired_within_the_leeway_is_good_and_then_no_more(
     auth: Auth, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert tokens.LEEWAY_SECONDS <= 30
     token = auth.token(exp=int(time.time()) - tokens.LEEWAY_SECONDS + 3)
     await verifier.verify(token)
     now = time.time()

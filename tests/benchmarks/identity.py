@@ -27,6 +27,7 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
+from liveness import watch
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
@@ -40,7 +41,7 @@ PORTS = {"query": 8000, "auth": 8001, "gateway": 8002, "generator": 8003}
 COST = 12
 HASH_THREADS = 2
 CLIENTS = 12
-STRANGERS = 50
+STRANGERS = 200
 DEMO = "Password123!"
 PHRASE = "a pass phrase of the bench"
 
@@ -178,16 +179,6 @@ async def measure_flood(bench: Bench, seconds: float) -> None:
             answers[status] = answers.get(status, 0) + 1
             turn += 1
 
-    async def probe() -> list[float]:
-        waits = []
-        async with httpx.AsyncClient() as http:
-            while time.monotonic() < end:
-                begun = time.monotonic()
-                (await http.get(bench.url("auth", "/health/live"))).raise_for_status()
-                waits.append(time.monotonic() - begun)
-                await asyncio.sleep(0.02)
-        return waits
-
     async def holder(email: str) -> None:
         while time.monotonic() < end:
             form = {"username": email, "password": PHRASE}
@@ -195,9 +186,9 @@ async def measure_flood(bench: Bench, seconds: float) -> None:
             answers[status] = answers.get(status, 0) + 1
 
     flood = [stranger(number) for number in range(STRANGERS)] + [holder(email) for email in bench.accounts]
-    probing = asyncio.create_task(probe())
+    watching = asyncio.create_task(watch("127.0.0.1", PORTS["auth"] + bench.offset, seconds))
     await asyncio.gather(*flood)
-    waits = await probing
+    waits = await watching
     print(f"flood: {answers} answers in {seconds:g} s")
     print(
         f"/health/live meanwhile: p50 {quantile(waits, 0.5) * 1e3:.1f} ms, p99 {quantile(waits, 0.99) * 1e3:.1f} ms,"
@@ -275,7 +266,7 @@ async def _drain(socket: ClientConnection) -> None:
 
 async def measure_stack(seconds: float, rounds: int, sockets: int) -> None:
     """Measure what needs running services."""
-    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200)) as http:
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=STRANGERS + CLIENTS + 50)) as http:
         bench = Bench(http, int((RUN / "port-offset").read_text()))
         await bench.register()
         await measure_sign_ins(bench, seconds)

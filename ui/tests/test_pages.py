@@ -56,9 +56,8 @@ def test_the_next_page_of_records_is_asked_from_the_server(sign_in: Callable[[st
 
 
 def _attempt(shown: AppTest, current: str, new: str, again: str) -> None:
-    shown.text_input(key="password_now").set_value(current)
-    shown.text_input(key="password_new").set_value(new)
-    shown.text_input(key="password_again").set_value(again)
+    for label, value in (("Password now", current), ("New password", new), ("The same again", again)):
+        next(one for one in shown.text_input if one.label == label).set_value(value)
     next(one for one in shown.button if one.label == "Change password").click().run()
 
 
@@ -69,9 +68,11 @@ def test_a_wrong_password_is_told_and_a_right_one_changes_it(sign_in: Callable[[
     assert "differ" in shown.error[0].value
     _attempt(shown, "wrong", "a pass phrase", "a pass phrase")
     assert "this is not the password" in shown.error[0].value
+    assert [one.value for one in shown.text_input] == ["wrong", "a pass phrase", "a pass phrase"]
     _attempt(shown, "Password123!", "a pass phrase", "a pass phrase")
     assert not shown.error
     assert "The password is changed" in shown.toast[0].value
+    assert [one.value for one in shown.text_input] == ["", "", ""]
 
 
 def _open_tab(name: str) -> AppTest:

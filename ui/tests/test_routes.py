@@ -93,6 +93,15 @@ async def test_signing_out_ends_the_session_at_auth_and_clears_the_cookie(
     assert (await browser.post("/session/end", headers=OWN_PAGE)).status_code == 204
 
 
+@pytest.mark.parametrize("cookie", [b"\xff\xfe", "é".encode(), b"a b", b"x" * 300, b""])
+@pytest.mark.parametrize("path", ["/session/end", "/stream-token", "/files/records", "/files/imports"])
+async def test_a_cookie_that_auth_never_issued_is_none(browser: httpx.AsyncClient, path: str, cookie: bytes) -> None:
+    method = "GET" if path == "/files/records" else "POST"
+    headers = [(b"cookie", b"telltale_session=" + cookie), (b"sec-fetch-site", b"same-origin")]
+    response = await browser.request(method, path, headers=headers)
+    assert response.status_code == (204 if path == "/session/end" else 401)
+
+
 async def test_health_names_each_service(browser: httpx.AsyncClient, stand_in: str) -> None:
     assert (await browser.get("/health/live")).json() == {"status": "ok"}
     assert (await browser.get("/health/ready")).json()["dependencies"] == {"auth": "ok", "query": "ok"}

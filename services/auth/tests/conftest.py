@@ -104,6 +104,7 @@ async def api(settings: Settings, anyio_backend: str) -> AsyncIterator[Api]:
             await connection.execute(text("DELETE FROM users"))
             await connection.execute(text("DELETE FROM audit_log"))
             await connection.execute(text("DELETE FROM outbox"))
+            await connection.execute(text("DELETE FROM attempts"))
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """The audit of identity: complete, searchable, and written with the change itself."""
 
+import time
 from typing import Any
 
 import pytest
+
+from telltale_auth.audit.refusals import PERIOD
 
 from .conftest import Api
 from .test_accounts import audit, change
@@ -55,3 +58,31 @@ async def test_audit_is_searched_by_who_whom_what_and_when(
 async def test_audit_query_that_is_refused(api: Api, bad: dict[str, str]) -> None:
     answer = await api.http.get("/api/v1/audit", params=bad, headers=await api.bearer("admin"))
     assert answer.status_code == 422
+
+
+async def test_what_was_refused_is_in_the_audit_once_a_minute(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer = await api.bearer("viewer")
+    for _ in range(3):
+        assert (await api.http.patch("/api/v1/users/7", json={"role": "ADMIN"}, headers=viewer)).status_code == 403
+    assert (await api.http.get("/api/v1/users", headers=viewer)).status_code == 403
+    found = (await audit(api, action="access."))["items"]
+    assert [one["detail"]["request"] for one in found] == ["GET /api/v1/users", "PATCH /api/v1/users/{id}"]
+    assert {(one["actor"], one["outcome"], one["address"]) for one in found} == {
+        ("viewer@example.com", "refused", "127.0.0.1")
+    }
+    assert found[0]["detail"]["reason"] == "this needs the role ADMIN; yours is VIEWER"
+    later = time.monotonic() + PERIOD
+    monkeypatch.setattr(api.app.state.refusals, "_clock", lambda: later)
+    await api.http.patch("/api/v1/users/7", json={"role": "ADMIN"}, headers=viewer)
+    assert (await audit(api, action="access."))["items"][0]["detail"]["more_since_the_last"] == 2
+
+
+async def test_refused_change_of_the_last_administrator_is_in_the_audit(api: Api) -> None:
+    admins = await api.http.get("/api/v1/users", params={"q": "admin@"}, headers=await api.bearer("admin"))
+    path = f"/api/v1/users/{admins.json()['items'][0]['id']}"
+    for wanted, action in (({"role": "USER"}, "user.role_changed"), ({"is_active": False}, "user.deactivated")):
+        refused = await api.http.patch(path, json=wanted, headers=await api.bearer("admin"))
+        assert refused.status_code == 409
+        entry = (await audit(api, outcome="refused"))["items"][0]
+        assert (entry["action"], entry["target"], entry["actor"]) == (action, "admin@example.com", "admin@example.com")
+        assert [one["to"] for one in entry["detail"].values()] == list(wanted.values())

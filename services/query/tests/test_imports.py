@@ -105,6 +105,20 @@ async def test_a_dry_run_is_applied_later_or_forgotten(api: Api) -> None:
     assert await staged(api) == 0
 
 
+async def test_no_etag_of_an_import_that_was_undone_fits_what_is_imported_after_it(api: Api) -> None:
+    first = await imported(api, FILE)
+    record = (await api.get("/records", {"sort": "observed_at"}))["items"][0]
+    path = f"/records/{record['id']}"
+    seen = {"If-Match": (await api.call("GET", path)).headers["etag"]}
+    await undone(api, first)
+    await imported(api, FILE)
+    refused = await api.call("PATCH", path, json={"value": 1}, headers=seen)
+    assert refused.status_code == 412
+    now = {"If-Match": refused.headers["etag"]}
+    assert (await api.call("PATCH", path, json={"value": 1}, headers=now)).status_code == 200
+    assert (await api.call("DELETE", path, headers=now)).status_code == 412
+
+
 async def test_another_value_is_kept_or_replaced(api: Api) -> None:
     first = await imported(api, FILE)
     other = HEADER + row(3, 7, unit="°C") + row(2, 2.5, unit="°C", note="another note") + row(0.5, 5, source="oven")

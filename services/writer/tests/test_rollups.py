@@ -89,7 +89,7 @@ async def edit(engine: AsyncEngine) -> None:
             else:
                 change = partial(edits.delete_record)
             async with engine.begin() as connection:
-                await change(connection, ACTOR, series_id, at, expected_revision=None)
+                await change(connection, ACTOR, series_id, at, expected=None)
 
 
 async def test_writers_editors_and_a_rebuild_at_the_same_time_agree(engine: AsyncEngine, migrated: Access) -> None:

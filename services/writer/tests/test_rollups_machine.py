@@ -137,7 +137,7 @@ class Rollups(RuleBasedStateMachine):
 
     def change(self, how: Callable[..., Awaitable[None]], series_id: int, at: datetime) -> None:
         async def work(connection: AsyncConnection) -> None:
-            await how(connection, ACTOR, series_id, at, expected_revision=None)
+            await how(connection, ACTOR, series_id, at, expected=None)
 
         if self.within_horizon(at):
             self.transaction(work)

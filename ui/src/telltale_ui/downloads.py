@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from telltale_ui.api_client import ApiClient, ApiError, error_of
-from telltale_ui.sessions import SESSION_COOKIE
+from telltale_ui.sessions import session_id_of
 
 _TIMEOUT = httpx.Timeout(30.0, connect=3.0, read=900.0)
 """A workbook is sent once it is complete: its first byte may take minutes."""
@@ -66,7 +66,7 @@ class Downloads:
             return _page_of(error)
 
     async def _pass_on(self, request: Request, url: str) -> Response:
-        session_id = request.cookies.get(SESSION_COOKIE)
+        session_id = session_id_of(request.cookies)
         if not session_id:
             raise _NOT_SIGNED_IN
         token = await run_in_threadpool(self._api.access_token, session_id)

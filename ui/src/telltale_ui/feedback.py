@@ -20,9 +20,10 @@ _AWAY = (0, 502, 503, 504)
 
 def describe(error: ApiError) -> str:
     """The error in plain words: what is wrong, which fields, and the request id to quote."""
-    detail = error.detail or error.title
-    lines = [detail[:1].upper() + detail[1:]]
-    lines += [f"{one.get('field', '')}: {one.get('message', '')}" for one in error.fields]
+    # "check x, y" is for programs: the fields themselves follow.
+    detail = "" if error.fields and error.detail.startswith("check ") else error.detail or error.title
+    told = [f"{str(one.get('field', '')).replace('_', ' ')}: {one.get('message', '')}" for one in error.fields]
+    lines = [line[:1].upper() + line[1:] for line in (detail, *told)]
     if error.request_id:
         lines.append(f"Request id: `{error.request_id}`")
     return "  \n".join(line for line in lines if line)

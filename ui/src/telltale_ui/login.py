@@ -5,7 +5,7 @@ import time
 import streamlit as st
 
 from telltale_ui.api_client import ApiClient, ApiError, SignedInApi
-from telltale_ui.sessions import SESSION_COOKIE, AccessToken, User
+from telltale_ui.sessions import AccessToken, User, session_id_of
 from telltale_ui.settings import current_settings
 
 _TOKEN = "access_token"  # noqa: S105 - a key of the session state, not a secret
@@ -22,7 +22,7 @@ def client() -> ApiClient:
 
 
 def _session_id() -> str:
-    return str(st.context.cookies.get(SESSION_COOKIE, ""))
+    return session_id_of(st.context.cookies)
 
 
 def _token(renew: bool = False) -> AccessToken:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from telltale_ui.api_client import ApiClient, ApiError
 from telltale_ui.downloads import Downloads
-from telltale_ui.sessions import SESSION_COOKIE, Tickets
+from telltale_ui.sessions import SESSION_COOKIE, Tickets, session_id_of
 from telltale_ui.uploads import Uploads
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -54,7 +54,7 @@ class SessionRoutes:
 
     async def end(self, request: Request) -> Response:
         """End the session at auth and clear its cookie."""
-        session_id = request.cookies.get(SESSION_COOKIE)
+        session_id = session_id_of(request.cookies)
         if session_id:
             try:
                 await run_in_threadpool(self._api.end_session, session_id)
@@ -67,7 +67,7 @@ class SessionRoutes:
 
     async def stream_token(self, request: Request) -> Response:
         """A token for the live WebSocket, good for half a minute."""
-        session_id = request.cookies.get(SESSION_COOKIE)
+        session_id = session_id_of(request.cookies)
         if not session_id:
             return _refusal(401, "Not signed in")
 

@@ -4,9 +4,10 @@ The cookie holds an opaque session id that auth issued and can revoke. Page scri
 hands the browser a one-time ticket, which it takes to the route that sets the cookie.
 """
 
+import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -14,7 +15,14 @@ from typing import Any
 SESSION_COOKIE = "telltale_session"
 ROLES = ("VIEWER", "USER", "ADMIN")
 TICKET_SECONDS = 30.0
+_SESSION_ID = re.compile(r"[\w-]{1,200}", re.ASCII)
 _RENEW_BEFORE_SECONDS = 45.0
+
+
+def session_id_of(cookies: Mapping[str, str]) -> str:
+    """The session id that a browser's cookies hold; empty where there is none, or something that auth never issued."""
+    held = cookies.get(SESSION_COOKIE, "")
+    return held if _SESSION_ID.fullmatch(held) else ""
 
 
 class Tickets:

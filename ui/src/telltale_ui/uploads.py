@@ -6,7 +6,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from telltale_ui.api_client import ApiClient, ApiError
-from telltale_ui.sessions import SESSION_COOKIE
+from telltale_ui.sessions import session_id_of
 
 _TIMEOUT = httpx.Timeout(60.0, connect=3.0, read=900.0)
 _PASSED_ON = ("content-type", "content-length")
@@ -32,7 +32,7 @@ class Uploads:
 
         A limit on its size is query's to keep: its refusal reaches the browser as it is.
         """
-        session_id = request.cookies.get(SESSION_COOKIE)
+        session_id = session_id_of(request.cookies)
         if not session_id:
             return _refusal(ApiError("Not signed in", "Sign in, then send the file again.", status=401))
         try:

@@ -7,6 +7,10 @@ import streamlit as st
 
 from telltale_ui import feedback, login, tables
 from telltale_ui.api_client import ApiError
+from telltale_ui.programs import program_of
+
+KINDS = {"browser": "Browser", "client": "Program"}
+"""How auth's words for a session are shown."""
 
 COLUMNS = {
     "kind": "Kind",
@@ -41,8 +45,9 @@ def show(users: list[dict[str, Any]]) -> None:
         return
     sessions = login.api().sessions_of(chosen)
     if sessions:
+        rows = [{**one, "kind": KINDS[one["kind"]], "client": program_of(one["client"])} for one in sessions]
         st.dataframe(
-            tables.frame(sessions, COLUMNS, instants=INSTANTS),
+            tables.frame(rows, COLUMNS, instants=INSTANTS),
             hide_index=True,
             column_config={COLUMNS[name]: tables.instant_column() for name in INSTANTS},
             placeholder="",

@@ -12,7 +12,10 @@ from telltale_auth import __version__
 from telltale_auth.accounts import endpoints as accounts
 from telltale_auth.accounts.service import AccountService
 from telltale_auth.audit import endpoints as audit
+from telltale_auth.audit.refusals import Refusals
+from telltale_auth.audit.repository import Origin
 from telltale_auth.demo import settle_demo_accounts
+from telltale_auth.dependencies import visitor_of
 from telltale_auth.keys import endpoints as keys
 from telltale_auth.keys.service import KeyService
 from telltale_auth.outbox import Outbox
@@ -29,9 +32,10 @@ from telltale_auth.verifier import AccountVerifier
 from telltale_shared.body_limit import BodyLimit
 from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.database import create_engine, database_problem, is_transient, wait_for_schema
-from telltale_shared.errors import Unavailable, problem_response
+from telltale_shared.errors import Forbidden, Unavailable, problem_response
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
+from telltale_shared.security import Principal
 from telltale_shared.system_events import SystemEvents
 from telltale_shared.topology import topology
 
@@ -56,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
             address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
             publisher = Publisher(address, topology(settings.store_partitions), name="auth")
             outbox = Outbox(engine, publisher)
-            throttle = LoginThrottle()
+            throttle = LoginThrottle(engine)
             app.state.settings = settings
             app.state.engine = engine
             app.state.signer = signer
@@ -65,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.sessions = SessionService(engine, passwords, throttle, revoked=outbox.wake)
             app.state.own_sessions = OwnSessions(engine, revoked=outbox.wake)
             app.state.keys = KeyService(engine, revoked=outbox.wake)
+            app.state.refusals = Refusals(engine)
             await wait_for_schema(engine, SCHEMA_VERSION)
             await settle_demo_accounts(app.state.accounts, wanted=settings.demo_accounts)
             health.add("database", lambda: database_problem(engine))
@@ -84,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
     for failure in (DBAPIError, PoolTimeout, OSError):
         app.add_exception_handler(failure, _on_database_error)
+    app.add_exception_handler(Forbidden, _on_forbidden)
     for router in (sessions.router, sessions.jwks_router, own.router, keys.router, accounts.router, audit.router):
         app.include_router(router)
     return app
@@ -96,3 +102,14 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
     problem = Unavailable("the database does not answer right now; try again in a few seconds")
     problem.headers["Retry-After"] = "2"
     return problem_response(request, problem)
+
+
+async def _on_forbidden(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Forbidden)  # noqa: S101 - registered for this class
+    principal: Principal | None = getattr(request.state, "principal", None)
+    if principal is not None:
+        refusals: Refusals = request.app.state.refusals
+        visitor = visitor_of(request)
+        origin = Origin(int(principal.user_id), visitor.address, visitor.request_id)
+        await refusals.record(origin, f"{request.method} {request.scope['route'].path}", error.detail)
+    return problem_response(request, error)

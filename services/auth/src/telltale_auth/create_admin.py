@@ -51,7 +51,7 @@ async def _run(email: str, settings: AccountSettings) -> str:
     passwords = Passwords(cost=settings.bcrypt_cost, threads=1)
     try:
         await check_schema_version(engine, SCHEMA_VERSION)
-        accounts = AccountService(engine, passwords, LoginThrottle())
+        accounts = AccountService(engine, passwords, LoginThrottle(engine))
         async with engine.connect() as connection:
             existing = await repository.by_email(connection, email)
         if existing is not None:

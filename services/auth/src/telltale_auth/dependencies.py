@@ -54,7 +54,9 @@ def _signer(request: Request) -> TokenSigner:
     return signer
 
 
-def _visitor(request: Request, settings: TheSettings) -> Origin:
+def visitor_of(request: Request) -> Origin:
+    """Where a request came from."""
+    settings = _settings(request)
     address = request.client.host if request.client else ""
     told = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
     # Whom a trusted proxy names: the last one, since everything before it came with the request.
@@ -64,7 +66,7 @@ def _visitor(request: Request, settings: TheSettings) -> Origin:
     return Origin(address=address.encode("ascii", "replace").decode()[:64], request_id=request_id_of(request))
 
 
-def _caller(me: Person, visitor: Annotated[Origin, Depends(_visitor)]) -> Origin:
+def _caller(me: Person, visitor: Annotated[Origin, Depends(visitor_of)]) -> Origin:
     return Origin(int(me.user_id), visitor.address, visitor.request_id)
 
 
@@ -79,7 +81,7 @@ Sessions = Annotated[SessionService, Depends(_sessions)]
 TheirSessions = Annotated[OwnSessions, Depends(_own_sessions)]
 Keys = Annotated[KeyService, Depends(_keys)]
 Signer = Annotated[TokenSigner, Depends(_signer)]
-Visitor = Annotated[Origin, Depends(_visitor)]
+Visitor = Annotated[Origin, Depends(visitor_of)]
 """Where a request came from that need not be signed in."""
 Caller = Annotated[Origin, Depends(_caller)]
 """Where a request came from, and who sent it."""

@@ -97,9 +97,17 @@ class Passwords:
         """
         return await self._run(lambda: weakness(password, about=about))
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
+    def refuse_if_full(self) -> None:
+        """Ask before any other work is done for a request that would end here.
+
+        Raises:
+            TooManyRequests: too many hashes are waiting already.
+        """
         if self._pending >= self._limit:
             raise TooManyRequests("too many people are signing in at this moment", headers={"Retry-After": "5"})
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        self.refuse_if_full()
         self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)

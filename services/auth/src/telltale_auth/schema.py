@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import BINARY, JSON, VARBINARY, Boolean, Column, MetaData, String, Table
 from sqlalchemy.dialects.mysql import BIGINT, DATETIME, INTEGER
 
-SCHEMA_VERSION = "2026_11_24_identity"
+SCHEMA_VERSION = "2026_11_24_attempts"
 """The migration that this code was written for."""
 
 metadata = MetaData()
@@ -15,7 +15,7 @@ BIG = BIGINT(unsigned=True)
 INSTANT = DATETIME(fsp=6)
 """UTC with microseconds; naive in Python, as the driver gives it."""
 DIGEST = BINARY(32)
-"""SHA-256 of a random secret, which itself is never stored."""
+"""SHA-256 of what itself is never stored, such as a random secret."""
 
 users = Table(
     "users",
@@ -81,6 +81,14 @@ api_keys = Table(
     Column("expires_at", INSTANT, nullable=False),
     Column("last_used_at", INSTANT),
     Column("revoked_at", INSTANT),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("digest", DIGEST, primary_key=True),
+    Column("failures", UNSIGNED, nullable=False),
+    Column("at", INSTANT, nullable=False),
 )
 
 outbox = Table(

@@ -18,7 +18,9 @@ class Access:
     scope: Scope | None = None
     """The scope with which an API key may call it, too; None: no API key may."""
     secret: bool = False
-    """Whether it asks for another secret than an access token: a session's, or an API key."""
+    """Whether it asks for another secret than an access token: a session's, an API key, a one-time ticket."""
+    own_page: bool = False
+    """Whether it answers pages of its own origin alone: what a browser's cookie opens, another site must not use."""
 
 
 ANYONE = Access(None)
@@ -30,6 +32,12 @@ ADMIN = Access(Role.ADMIN)
 PERSON = Access(Role.VIEWER)
 """Anyone with an account, about oneself: no API key may."""
 INGEST = Access(Role.USER, Scope.READINGS_WRITE)
+COOKIE = Access(None, secret=True)
+"""With the UI's cookie, which browsers send from the UI's own pages alone; the service behind it asks for the role."""
+COOKIE_OWN_PAGE = Access(None, secret=True, own_page=True)
+TICKET = COOKIE_OWN_PAGE
+"""With a ticket that a page script got for signing in."""
+OWN_PAGE = Access(None, own_page=True)
 
 COMMON = {
     "GET /health/live": ANYONE,
@@ -123,8 +131,21 @@ ACCESS: dict[str, dict[str, Access]] = {
         "POST /api/v1/generator/anomalies": USER,
         "POST /api/v1/readings": INGEST,
     },
+    "ui": {
+        "POST /session/start": TICKET,
+        "POST /session/end": OWN_PAGE,
+        "POST /stream-token": COOKIE_OWN_PAGE,
+        "GET /files/records": COOKIE,
+        "GET /files/exports/{export_id}": COOKIE,
+        "GET /files/imports/template": COOKIE,
+        "GET /files/imports/{import_id}/errors": COOKIE,
+        "POST /files/imports": COOKIE_OWN_PAGE,
+        "GET /health/live": ANYONE,
+        "GET /health/ready": ANYONE,
+        "GET /metrics": ANYONE,
+    },
     "detector": {},
     "jobs": {},
     "writer": {},
 }
-"""Per service: method and path → access. :data:`COMMON` goes for all of them."""
+"""Per service: method and path → access. :data:`COMMON` goes for all but the UI, whose pages are Streamlit's."""

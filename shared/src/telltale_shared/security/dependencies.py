@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.security import OAuth2PasswordBearer
 from starlette.requests import HTTPConnection
@@ -9,6 +10,8 @@ from starlette.requests import HTTPConnection
 from telltale_shared.errors import Forbidden, Unauthenticated, Unavailable
 from telltale_shared.security.roles import Principal, Role, Scope
 from telltale_shared.security.tokens import InvalidToken, KeysUnavailable, TokenVerifier
+
+log = structlog.get_logger("telltale.security")
 
 
 class _Bearer(OAuth2PasswordBearer):
@@ -50,14 +53,19 @@ def describe_foreign_tokens(app: FastAPI) -> None:
 
 
 async def authenticated(request: Request, token: Annotated[str, Depends(_bearer)]) -> Principal:
-    """The principal of a request; the app keeps its :class:`TokenVerifier` in ``app.state.verifier``."""
+    """The principal of a request; the app keeps its :class:`TokenVerifier` in ``app.state.verifier``.
+
+    It is kept in ``request.state.principal``, for whoever reports on the request.
+    """
     verifier: TokenVerifier = request.app.state.verifier
     try:
-        return await verifier.authenticate(token)
+        principal: Principal = await verifier.authenticate(token)
     except InvalidToken as error:
         raise Unauthenticated(f"{error}; log in again") from error
     except KeysUnavailable as error:
         raise Unavailable(str(error)) from error
+    request.state.principal = principal
+    return principal
 
 
 class RequireRole:
@@ -70,13 +78,19 @@ class RequireRole:
         self.role = role
         self.scope = scope
 
-    async def __call__(self, principal: Annotated[Principal, Depends(authenticated)]) -> Principal:
-        if not principal.role.includes(self.role):
-            raise Forbidden(f"this needs the role {self.role}; yours is {principal.role}")
-        if principal.scopes is not None and self.scope not in principal.scopes:
-            wanted = f"a key with the scope {self.scope}" if self.scope else "a person; no API key may do it"
+    async def __call__(self, request: Request, principal: Annotated[Principal, Depends(authenticated)]) -> Principal:
+        wanted = self._lacking(principal)
+        if wanted is not None:
+            log.info("not allowed", method=request.method, path=request.url.path, user_id=principal.user_id)
             raise Forbidden(f"this needs {wanted}")
         return principal
+
+    def _lacking(self, principal: Principal) -> str | None:
+        if not principal.role.includes(self.role):
+            return f"the role {self.role}; yours is {principal.role}"
+        if principal.scopes is not None and self.scope not in principal.scopes:
+            return f"a key with the scope {self.scope}" if self.scope else "a person; no API key may do it"
+        return None
 
 
 Person = Annotated[Principal, Depends(RequireRole(Role.VIEWER))]

@@ -8,7 +8,7 @@ the transaction is run again.
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Row, and_, delete, insert, select, text, update
@@ -50,12 +50,23 @@ class OutsideHorizon(Exception):
     """Records of this time are past the retention, or too far ahead: only rollups answer for them."""
 
 
-class RevisionDiffers(Exception):
-    """The record is not at the revision that the change was made for."""
+class RecordVersion(NamedTuple):
+    """Which record, of all that have been stored for one series and instant, somebody has seen.
 
-    def __init__(self, revision: int, edited_by: str, edited_at: datetime) -> None:
+    The revision alone does not tell: an import that is undone leaves none behind, and what is imported after it starts
+    at 0 again.
+    """
+
+    revision: int
+    import_id: int | None
+
+
+class RevisionDiffers(Exception):
+    """The record is not at the version that the change was made for."""
+
+    def __init__(self, version: RecordVersion, edited_by: str, edited_at: datetime) -> None:
         super().__init__(f"changed by {edited_by}")
-        self.revision = revision
+        self.version = version
         self.edited_by = edited_by
         self.edited_at = edited_at
 
@@ -132,7 +143,7 @@ async def edit_record(
     series_id: int,
     observed_at: datetime,
     *,
-    expected_revision: int | None,
+    expected: RecordVersion | None,
     value: float | None = None,
     change_note: bool = False,
     note: str | None = None,
@@ -144,7 +155,7 @@ async def edit_record(
         actor: who does it.
         series_id: of the record.
         observed_at: of the record, naive UTC.
-        expected_revision: the revision that the change was made for; None changes any.
+        expected: the version that the change was made for; None changes any.
         value: the new value; None keeps the old one.
         change_note: whether ``note`` replaces the old one, also when it is None.
         note: the new note.
@@ -154,7 +165,7 @@ async def edit_record(
         RevisionDiffers: somebody changed it meanwhile.
         OutsideHorizon: retention has dropped records beside it, so that rollups could not follow.
     """
-    row = await _lock(connection, series_id, observed_at, expected_revision)
+    row = await _lock(connection, series_id, observed_at, expected)
     await _refuse_before_horizon(connection, observed_at)
     old = RecordValues(row.value, row.note)
     new = RecordValues(old.value if value is None else value, note if change_note else old.note)
@@ -177,7 +188,7 @@ async def delete_record(
     series_id: int,
     observed_at: datetime,
     *,
-    expected_revision: int | None,
+    expected: RecordVersion | None,
 ) -> None:
     """Delete a record, with what detectors said of it. Its revision stays, and is raised: no old ETag fits a successor.
 
@@ -186,14 +197,14 @@ async def delete_record(
         actor: who does it.
         series_id: of the record.
         observed_at: of the record, naive UTC.
-        expected_revision: the revision that the caller has seen; None deletes any.
+        expected: the version that the caller has seen; None deletes any.
 
     Raises:
         RecordMissing: there is no such record.
         RevisionDiffers: somebody changed it meanwhile.
         OutsideHorizon: retention has dropped records beside it, so that rollups could not follow.
     """
-    row = await _lock(connection, series_id, observed_at, expected_revision)
+    row = await _lock(connection, series_id, observed_at, expected)
     await _refuse_before_horizon(connection, observed_at)
     await connection.execute(delete(records).where(*_is(records, series_id, observed_at)))
     await connection.execute(delete(anomalies).where(*_is(anomalies, series_id, observed_at)))
@@ -262,14 +273,14 @@ async def judge_anomaly(connection: AsyncConnection, actor: Actor, anomaly_id: i
 
 
 async def _lock(
-    connection: AsyncConnection, series_id: int, observed_at: datetime, expected_revision: int | None
+    connection: AsyncConnection, series_id: int, observed_at: datetime, expected: RecordVersion | None
 ) -> Row[*tuple[Any, ...]]:
     """The record with its series' names, locked until the transaction ends."""
     found = (
         await connection.execute(
             select(
                 series.c.source, series.c.category, record_edits.c.revision, record_edits.c.edited_by,
-                record_edits.c.edited_at, records.c.value, records.c.note,
+                record_edits.c.edited_at, records.c.value, records.c.note, records.c.import_id,
             )
             .join_from(records, series, series.c.id == records.c.series_id)
             .join(
@@ -286,8 +297,9 @@ async def _lock(
     ).first()  # fmt: skip
     if found is None:
         raise RecordMissing
-    if expected_revision is not None and expected_revision != (found.revision or 0):
-        raise RevisionDiffers(found.revision or 0, found.edited_by or "", found.edited_at or observed_at)
+    version = RecordVersion(found.revision or 0, found.import_id)
+    if expected is not None and expected != version:
+        raise RevisionDiffers(version, found.edited_by or "", found.edited_at or observed_at)
     return found
 
 

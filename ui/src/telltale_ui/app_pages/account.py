@@ -4,8 +4,9 @@ import secrets
 
 import streamlit as st
 
-from telltale_ui import account_keys, feedback, login, tables, times
+from telltale_ui import account_keys, feedback, login, tables, times, user_sessions
 from telltale_ui.api_client import ApiError
+from telltale_ui.programs import program_of
 from telltale_ui.session_bridge import drop_session
 
 MEANING = {
@@ -21,14 +22,17 @@ SESSION_COLUMNS = {
     "created_at": "Signed in",
     "expires_at": "Ends at the latest",
 }
+_CHANGES = "password_changes"
 
 
 def show_password() -> None:
     """The form that changes the password."""
-    with st.form("password", clear_on_submit=True):
-        current = st.text_input("Password now", type="password", autocomplete="current-password", key="password_now")
-        new = st.text_input("New password", type="password", autocomplete="new-password", key="password_new")
-        again = st.text_input("The same again", type="password", autocomplete="new-password", key="password_again")
+    # Empty after a change, and as it was after a refusal: another number is another form.
+    turn = st.session_state.get(_CHANGES, 0)
+    with st.form(f"password_{turn}"):
+        current = st.text_input("Password now", type="password", autocomplete="current-password", key=f"now_{turn}")
+        new = st.text_input("New password", type="password", autocomplete="new-password", key=f"new_{turn}")
+        again = st.text_input("The same again", type="password", autocomplete="new-password", key=f"again_{turn}")
         st.caption("At least 8 characters. A phrase of several words is easy to keep and hard to guess.")
         if not st.form_submit_button("Change password", type="primary"):
             return
@@ -41,6 +45,7 @@ def show_password() -> None:
         st.error(feedback.describe(error), title=error.title, icon=":material/error:")
     else:
         login.forget_token()
+        st.session_state[_CHANGES] = turn + 1
         feedback.done("The password is changed. All other sessions have ended.")
         st.rerun()
 
@@ -57,7 +62,8 @@ def end_session(session_id: str) -> None:
 def show_sessions() -> None:
     """Where the account is signed in, and a way to end each."""
     sessions = login.api().sessions()
-    kinds = {"browser": "Browser", "client": "Program"}
+    kinds = user_sessions.KINDS
+    sessions = [{**one, "client": program_of(one["client"])} for one in sessions]
     rows = [{**one, "kind": kinds[one["kind"]] + (" (this one)" if one["current"] else "")} for one in sessions]
     instants = ["last_used_at", "created_at", "expires_at"]
     st.dataframe(

@@ -1,7 +1,8 @@
 """What may be done to accounts, and what follows from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,6 +19,16 @@ from telltale_auth.sessions.throttle import LoginThrottle
 from telltale_shared.database import in_transaction
 from telltale_shared.errors import Conflict, FieldError, InvalidRequest, NotFound
 from telltale_shared.security import Role
+
+
+class _LastAdministrator(Conflict):
+    """A change that would leave no active administrator; knows what the audit says of it."""
+
+    def __init__(self, email: str, action: str, differences: Mapping[str, Any]) -> None:
+        super().__init__("this is the last active administrator; make somebody else one first")
+        self.email = email
+        self.action = action
+        self.differences = differences
 
 
 class AccountService:
@@ -52,17 +63,13 @@ class AccountService:
             InvalidRequest: the password is too easy to guess.
         """
         if origin != audit.SYSTEM:
-            self._throttle.begin_registration(origin.address)
+            self._passwords.refuse_if_full()
+            await self._throttle.begin_registration(origin.address)
         await self._refuse_weak(password, email=email, name=name, field="password")
         try:
             await self.create(email=email, name=name, password=password, role=role, origin=origin)
         except Conflict:
-            await in_transaction(
-                self._engine,
-                lambda connection: audit.record(
-                    connection, origin, "user.created", at=self._clock(), target=email, outcome=audit.REFUSED
-                ),
-            )
+            await self._record_refusal("user.created", email, origin)
             return False
         return True
 
@@ -114,12 +121,12 @@ class AccountService:
             account = await repository.by_id(connection, user_id)
         if account is None:
             raise NotFound("there is no such account")
-        self._throttle.begin(account.email, origin.address)
+        await self._throttle.begin(account.email, origin.address)
         if not await self._passwords.matches(current, account.password_hash):
-            await self._record_refusal(account, origin)
+            await self._record_refusal("user.password_changed", account.email, origin)
             wrong = FieldError(field="current_password", message="this is not the password")
             raise InvalidRequest("check current_password", errors=[wrong])
-        self._throttle.succeeded(account.email, origin.address)
+        await self._throttle.succeeded(account.email, origin.address)
         await self._refuse_weak(new, email=account.email, name=account.name, field="new_password")
         password_hash = await self._passwords.hash(new)
 
@@ -136,16 +143,13 @@ class AccountService:
         await in_transaction(self._engine, work)
         self._revoked()
 
-    async def _record_refusal(self, account: Account, origin: Origin) -> None:
+    async def _record_refusal(
+        self, action: str, email: str, origin: Origin, detail: Mapping[str, Any] | None = None
+    ) -> None:
         await in_transaction(
             self._engine,
             lambda connection: audit.record(
-                connection,
-                origin,
-                "user.password_changed",
-                at=self._clock(),
-                target=account.email,
-                outcome=audit.REFUSED,
+                connection, origin, action, at=self._clock(), target=email, detail=detail, outcome=audit.REFUSED
             ),
         )
 
@@ -190,18 +194,21 @@ class AccountService:
                 return before
             stays_administrator = (role or before.role) is Role.ADMIN and is_active is not False
             if administrators == {user_id} and not stays_administrator:
-                raise Conflict("this is the last active administrator; make somebody else one first")
+                raise _LastAdministrator(before.email, _action(wanted), _differences(before, wanted))
             version = before.token_version + 1
             await repository.change(connection, user_id, **wanted, token_version=version)
             await revoke_account(connection, user_id, before_version=version)
             now = self._clock()
             await sessions.end_all_of(connection, user_id, now)
-            detail = {name: {"from": getattr(before, name), "to": value} for name, value in wanted.items()}
-            action = "user.role_changed" if "role" in wanted else "user.activated" if is_active else "user.deactivated"
-            await audit.record(connection, origin, action, at=now, target=before.email, detail=detail)
+            detail = _differences(before, wanted)
+            await audit.record(connection, origin, _action(wanted), at=now, target=before.email, detail=detail)
             return await _existing(connection, user_id)
 
-        changed = await in_transaction(self._engine, work)
+        try:
+            changed = await in_transaction(self._engine, work)
+        except _LastAdministrator as refused:
+            await self._record_refusal(refused.action, refused.email, origin, refused.differences)
+            raise
         self._revoked()
         return changed
 
@@ -224,3 +231,13 @@ async def _existing(connection: AsyncConnection, user_id: int) -> Account:
     if account is None:
         raise NotFound("there is no such account")
     return account
+
+
+def _differences(before: Account, wanted: Mapping[str, str | bool]) -> dict[str, Any]:
+    return {name: {"from": getattr(before, name), "to": value} for name, value in wanted.items()}
+
+
+def _action(wanted: Mapping[str, str | bool]) -> str:
+    if "role" in wanted:
+        return "user.role_changed"
+    return "user.activated" if wanted["is_active"] else "user.deactivated"

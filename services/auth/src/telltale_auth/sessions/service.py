@@ -121,11 +121,12 @@ class SessionService:
             address = normal_email(email)
         except ValueError:
             address = ""  # nobody's: goes on, so that it takes as long as any other
-        self._throttle.begin(address, origin.address)
+        self._passwords.refuse_if_full()
+        await self._throttle.begin(address, origin.address)
         try:
             return await self._sign_in_as(address, password, origin, action, begin)
         except (TooManyRequests, SQLAlchemyError, OSError):
-            self._throttle.undo(address, origin.address)
+            await self._throttle.undo(address, origin.address)
             raise
 
     async def _sign_in_as(
@@ -157,7 +158,7 @@ class SessionService:
         signed_in = await in_transaction(self._engine, work)
         if signed_in is None:
             await self._refuse(address, origin)
-        self._throttle.succeeded(address, origin.address)
+        await self._throttle.succeeded(address, origin.address)
         SIGN_INS.labels("accepted").inc()
         return signed_in
 
@@ -262,6 +263,7 @@ class SessionService:
         while True:
             try:
                 await in_transaction(self._engine, lambda connection: repository.purge(connection, self._clock()))
+                await self._throttle.purge()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("expired sessions not deleted; tried again later", error=str(error)[:200])
             await asyncio.sleep(PURGE_PERIOD)

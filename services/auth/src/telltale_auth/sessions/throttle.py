@@ -5,18 +5,24 @@ account are slowed down later and less, so that they cannot keep its owner out; 
 likewise. An unknown account is counted like an existing one.
 """
 
-import time
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from telltale_auth.schema import utc_now
+from telltale_auth.sessions import attempts
+from telltale_shared.database import in_transaction
 from telltale_shared.errors import TooManyRequests
 
-FORGOTTEN_AFTER = 900.0
-"""Seconds without a failure after which a count starts anew."""
-KEYS_REMEMBERED = 100_000
-
-Key = tuple[str, ...]
+FORGOTTEN_AFTER = timedelta(minutes=15)
+"""Time without an attempt after which a count starts anew."""
+REFUSALS_REMEMBERED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,72 +46,95 @@ ADDRESS = Rule(free=300, longest=30.0)
 REGISTRATION = Rule(free=50, longest=60.0)
 
 
-@dataclass(slots=True)
-class _Count:
-    failures: int
-    at: float
+def _digest(*key: str) -> bytes:
+    # Anything may have been typed for an address, at any length.
+    return hashlib.sha256("\0".join(key).encode(errors="surrogatepass")).digest()
+
+
+def _pair(email: str, address: str) -> bytes:
+    return _digest("pair", email, address)
+
+
+def _apart(email: str, address: str) -> dict[bytes, Rule]:
+    return {_digest("account", email): ACCOUNT, _digest("address", address): ADDRESS}
+
+
+def _signing_in(email: str, address: str) -> dict[bytes, Rule]:
+    return {_pair(email, address): PAIR, **_apart(email, address)}
 
 
 class LoginThrottle:
-    """Counts attempts in this process, each as failed until it is said to have succeeded.
+    """Counts attempts, each as failed until it is said to have succeeded: those at the same time are counted, too.
 
-    So those that run at the same time are counted, too. Every copy of auth counts for itself.
+    The counts are in the database, so several copies of auth share them and a restart forgets none. Until when somebody
+    is refused is remembered here as well: what a flood is told costs the database nothing.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime] = utc_now) -> None:
+        self._engine = engine
         self._clock = clock
-        self._counts: OrderedDict[Key, _Count] = OrderedDict()
+        self._refused: OrderedDict[bytes, datetime] = OrderedDict()
 
-    def begin(self, email: str, address: str) -> None:
+    async def begin(self, email: str, address: str) -> None:
         """Let an attempt to sign in pass, and count it.
 
         Raises:
             TooManyRequests: this account or this address failed too often; says when to come back.
         """
-        self._begin(_signing_in(email, address))
+        await self._begin(_signing_in(email, address))
 
-    def succeeded(self, email: str, address: str) -> None:
-        """The attempt was right: forget what the account's owner got wrong here, and do not hold it against others."""
-        now = self._clock()
-        self._counts.pop(("pair", email, address), None)
-        for key in (("account", email), ("address", address)):
-            if (count := self._known(key, now)) is not None:
-                count.failures -= 1
-
-    def undo(self, email: str, address: str) -> None:
-        """The attempt came to nothing for a reason of ours: it counts neither as right nor as wrong."""
-        for key in _signing_in(email, address):
-            if (count := self._counts.get(key)) is not None:
-                count.failures -= 1
-
-    def begin_registration(self, address: str) -> None:
+    async def begin_registration(self, address: str) -> None:
         """Let a registration pass, and count it. Raises like :meth:`begin`."""
-        self._begin({("registration", address): REGISTRATION})
+        await self._begin({_digest("registration", address): REGISTRATION})
 
-    def _begin(self, rules: dict[Key, Rule]) -> None:
+    async def succeeded(self, email: str, address: str) -> None:
+        """The attempt was right: forget what the account's owner got wrong here, and do not hold it against others."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await attempts.forget(connection, [_pair(email, address)])
+            await attempts.take_back(connection, _apart(email, address))
+
+        await in_transaction(self._engine, work)
+
+    async def undo(self, email: str, address: str) -> None:
+        """The attempt came to nothing for a reason of ours: it counts neither as right nor as wrong.
+
+        Without the database it stays counted, and is forgotten in a while like any other.
+        """
+        with suppress(SQLAlchemyError, OSError):
+            await in_transaction(self._engine, lambda one: attempts.take_back(one, _signing_in(email, address)))
+
+    async def purge(self) -> None:
+        """Delete counts that are forgotten by now."""
+        await in_transaction(self._engine, lambda one: attempts.purge(one, self._clock() - FORGOTTEN_AFTER))
+
+    async def _begin(self, rules: dict[bytes, Rule]) -> None:
         now = self._clock()
-        wait = 0.0
-        for key, rule in rules.items():
-            if (count := self._known(key, now)) is not None:
-                wait = max(wait, count.at + rule.delay(count.failures) - now)
-        if wait > 0:
-            seconds = int(wait) + 1
+        self._refuse({key: self._refused[key] for key in rules if key in self._refused}, now)
+        anew_before = now - FORGOTTEN_AFTER
+
+        async def work(connection: AsyncConnection) -> dict[bytes, datetime]:
+            counts = await attempts.lock(connection, rules)
+            ends = {
+                key: count.at + timedelta(seconds=rules[key].delay(count.failures))
+                for key, count in counts.items()
+                if count.at >= anew_before
+            }
+            refused = {key: end for key, end in ends.items() if end > now}
+            if not refused:
+                await attempts.count(connection, rules, now, anew_before=anew_before)
+            return refused
+
+        refused = await in_transaction(self._engine, work)
+        self._refused.update(refused)
+        while len(self._refused) > REFUSALS_REMEMBERED:
+            self._refused.popitem(last=False)
+        self._refuse(refused, now)
+
+    def _refuse(self, ends: dict[bytes, datetime], now: datetime) -> None:
+        wait = max((end - now for end in ends.values()), default=timedelta())
+        if wait > timedelta():
+            seconds = int(wait.total_seconds()) + 1
             raise TooManyRequests(f"too many attempts; try again in {seconds} s", headers={"Retry-After": str(seconds)})
-        for key in rules:
-            count = self._known(key, now) or _Count(0, now)
-            count.failures, count.at = count.failures + 1, now
-            self._counts[key] = count
-            self._counts.move_to_end(key)
-        while len(self._counts) > KEYS_REMEMBERED:
-            self._counts.popitem(last=False)
-
-    def _known(self, key: Key, now: float) -> _Count | None:
-        count = self._counts.get(key)
-        if count is not None and now - count.at > FORGOTTEN_AFTER:
-            del self._counts[key]
-            return None
-        return count
-
-
-def _signing_in(email: str, address: str) -> dict[Key, Rule]:
-    return {("pair", email, address): PAIR, ("account", email): ACCOUNT, ("address", address): ADDRESS}
+        for key in ends:
+            del self._refused[key]

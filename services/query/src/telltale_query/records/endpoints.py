@@ -14,6 +14,7 @@ from telltale_query.records.schemas import NewRecord, Record, RecordChange, Reco
 from telltale_query.replies import reply
 from telltale_shared.errors import FieldError, InvalidRequest, ProblemDetails
 from telltale_shared.security import User, Viewer
+from telltale_shared.store.edits import RecordVersion
 
 router = APIRouter(tags=["records"])
 
@@ -45,28 +46,32 @@ IfNoneMatch = Annotated[
     ),
 ]
 
-_ETAG = re.compile(r'(?:W/)?"(\d{1,9})"', re.ASCII)
+_ETAG = re.compile(r'(?:W/)?"(\d{1,9})(?:-(\d{1,9}))?"', re.ASCII)
 
 
-def _expected_revision(if_match: str | None) -> int | None:
+def _expected(if_match: str | None) -> RecordVersion | None:
     if if_match is None or if_match.strip() == "*":
         return None
     match = _ETAG.fullmatch(if_match.strip())
     if match is None:
         message = 'must be one ETag of a record, like "0", or *'
         raise InvalidRequest(f"If-Match {message}", errors=[FieldError(field="If-Match", message=message)])
-    return int(match[1])
+    return RecordVersion(int(match[1]), None if match[2] is None else int(match[2]))
 
 
-def _is_unchanged(if_none_match: str | None, revision: Revision) -> bool:
+def _etag(record: Record, revision: Revision) -> str:
+    return service.etag_of(RecordVersion(revision.number, record.import_id))
+
+
+def _is_unchanged(if_none_match: str | None, etag: str) -> bool:
     if if_none_match is None:
         return False
     known = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
-    return "*" in known or f'"{revision.number}"' in known
+    return "*" in known or etag in known
 
 
 def _reply(record: Record, revision: Revision, *, status: int = 200) -> Response:
-    return reply(record, status=status, headers={"ETag": f'"{revision.number}"'})
+    return reply(record, status=status, headers={"ETag": _etag(record, revision)})
 
 
 @router.get("/records", summary="List records", response_model=Page[Record])
@@ -94,8 +99,8 @@ async def create_record(principal: User, engine: Engine, request: Request, new: 
 async def get_record(_: Viewer, connection: Reading, record_id: str, if_none_match: IfNoneMatch = None) -> Response:
     """With its revision as `ETag`; what detectors say of it is no part of that."""
     record, revision = await service.get_record(connection, record_id)
-    if _is_unchanged(if_none_match, revision):
-        return Response(status_code=304, headers={"ETag": f'"{revision.number}"'})
+    if _is_unchanged(if_none_match, _etag(record, revision)):
+        return Response(status_code=304, headers={"ETag": _etag(record, revision)})
     return _reply(record, revision)
 
 
@@ -106,7 +111,7 @@ async def change_record(
     principal: User, engine: Engine, request: Request, record_id: str, change: RecordChange, if_match: IfMatch = None
 ) -> Response:
     """Value, note or both; analytics follow at once."""
-    expected = _expected_revision(if_match)
+    expected = _expected(if_match)
     record, revision = await service.change_record(engine, actor_of(principal, request), record_id, change, expected)
     return _reply(record, revision)
 
@@ -119,6 +124,6 @@ async def delete_record(
     principal: User, engine: Engine, request: Request, record_id: str, if_match: IfMatch = None
 ) -> Response:
     """For good, with what detectors said of it; the audit trail keeps its value."""
-    expected = _expected_revision(if_match)
+    expected = _expected(if_match)
     await service.delete_record(engine, actor_of(principal, request), record_id, expected)
     return Response(status_code=204)

@@ -37,6 +37,11 @@ Result = TypeVar("Result")
 _FIELDS = {"bad_source": "source", "bad_category": "category", "bad_unit": "unit"}
 
 
+def etag_of(version: edits.RecordVersion) -> str:
+    """How a version of a record is called in HTTP: its revision, and the import that stored it."""
+    return f'"{version.revision}"' if version.import_id is None else f'"{version.revision}-{version.import_id}"'
+
+
 async def list_records(connection: AsyncConnection, query: RecordQuery) -> Page[Record]:
     """One page, and how many records there are on all pages.
 
@@ -204,14 +209,14 @@ async def create_record(engine: AsyncEngine, actor: Actor, new: NewRecord) -> tu
 
 
 async def change_record(
-    engine: AsyncEngine, actor: Actor, record_id: str, change: RecordChange, expected_revision: int | None
+    engine: AsyncEngine, actor: Actor, record_id: str, change: RecordChange, expected: edits.RecordVersion | None
 ) -> tuple[Record, Revision]:
     """Change value, note or both.
 
     Raises:
         NotFound: there is no such record.
         Gone: it has been deleted.
-        PreconditionFailed: somebody changed it since ``expected_revision``; the problem says who and when.
+        PreconditionFailed: somebody changed it since the version ``expected``; the problem says who and when.
         InvalidRequest: the value breaks a rule.
         Conflict: it is past the retention.
     """
@@ -225,7 +230,7 @@ async def change_record(
             actor,
             series_id,
             observed_at,
-            expected_revision=expected_revision,
+            expected=expected,
             value=change.value,
             change_note="note" in change.model_fields_set,
             note=change.note,
@@ -238,19 +243,21 @@ async def change_record(
     return changed
 
 
-async def delete_record(engine: AsyncEngine, actor: Actor, record_id: str, expected_revision: int | None) -> None:
+async def delete_record(
+    engine: AsyncEngine, actor: Actor, record_id: str, expected: edits.RecordVersion | None
+) -> None:
     """Delete a record.
 
     Raises:
         NotFound: there is no such record.
         Gone: it has been deleted already.
-        PreconditionFailed: somebody changed it since ``expected_revision``; the problem says who and when.
+        PreconditionFailed: somebody changed it since the version ``expected``; the problem says who and when.
         Conflict: it is past the retention.
     """
     series_id, observed_at = key = _existing_key(record_id)
 
     async def work(connection: AsyncConnection) -> None:
-        await edits.delete_record(connection, actor, series_id, observed_at, expected_revision=expected_revision)
+        await edits.delete_record(connection, actor, series_id, observed_at, expected=expected)
 
     await _attempt(engine, actor, "record.delete", key, work)
 
@@ -280,9 +287,11 @@ async def _attempt(
 
 
 def _changed_meanwhile(error: edits.RevisionDiffers) -> PreconditionFailed:
-    if error.revision == 0:
-        return PreconditionFailed("nobody has changed this record: read it again and use the ETag that it has now")
+    headers = {"ETag": etag_of(error.version)}
+    if error.version.revision == 0:
+        detail = "nobody has changed this record: read it again and use the ETag that it has now"
+        return PreconditionFailed(detail, headers=headers)
     return PreconditionFailed(
         f"{error.edited_by} changed this record at {_told(error.edited_at)}: read it again, then decide",
-        headers={"ETag": f'"{error.revision}"'},
+        headers=headers,
     )
