@@ -34,7 +34,9 @@ class Connection:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     answer = await self._exchange(content, is_http=is_http)
-            except (ConnectionError, asyncio.IncompleteReadError):
+            except TimeoutError:
+                raise
+            except (OSError, asyncio.IncompleteReadError):
                 self.close()
                 answer = Answer(None)
             if answer.status is not None or fresh or turn:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from tests.bad_inputs import BadInputs, Operation, operations_of, undescribed_operations
+from tests.bad_inputs import Attempt, BadInputs, Operation, operations_of, undescribed_operations
 from tests.conftest import Stack
 from tests.raw_http import Connection
 
@@ -70,17 +70,22 @@ class Storm:
 
     async def _send_some(self, left: Iterator[int]) -> None:
         connections = {service: Connection(self.stack.port(service)) for service in SERVICES}
-        for _ in left:  # one iterator that all take from
-            await self._sign_in(after=TOKEN_SECONDS)
-            attempt = self.inputs.next(self.tokens)
-            answer = await connections[attempt.service].send(attempt.content, is_http=attempt.is_http)
-            self.statuses[answer.status] += 1
-            if answer.status == 401 and attempt.who:  # an attempt before has signed it out everywhere
-                await self._sign_in(after=REVOKED_SECONDS)
-            if (answer.status or 0) >= 500 or (answer.status is None and attempt.is_http):
-                self.failures.append(f"{answer.status} from {attempt.service}: {attempt.what}")
-        for one in connections.values():
-            one.close()
+        try:
+            for _ in left:  # one iterator that all take from
+                await self._sign_in(after=TOKEN_SECONDS)
+                attempt = self.inputs.next(self.tokens)
+                await self._send_one(connections[attempt.service], attempt)
+        finally:
+            for one in connections.values():
+                one.close()
+
+    async def _send_one(self, connection: Connection, attempt: Attempt) -> None:
+        answer = await connection.send(attempt.content, is_http=attempt.is_http)
+        self.statuses[answer.status] += 1
+        if answer.status == 401 and attempt.who:  # an attempt before has signed it out everywhere
+            await self._sign_in(after=REVOKED_SECONDS)
+        if (answer.status or 0) >= 500 or (answer.status is None and attempt.is_http):
+            self.failures.append(f"{answer.status} from {attempt.service}: {attempt.what}")
 
     async def _sign_in(self, *, after: float) -> None:
         """New tokens for all, unless the ones there are not older than ``after`` seconds."""

@@ -137,6 +137,14 @@ async def test_attempts_at_once_at_several_copies_are_counted(engine: AsyncEngin
     assert passed.count(0) == PAIR.free - 1
 
 
+async def test_people_who_sign_in_at_the_same_time_do_not_hold_each_other_up(engine: AsyncEngine) -> None:
+    throttle = LoginThrottle(engine)
+    for _ in range(5):
+        waits = await asyncio.gather(*(wait_of(throttle, email=f"{number}@b") for number in range(30)))
+        assert waits == [0] * 30
+        await asyncio.gather(*(throttle.succeeded(f"{number}@b", "10.0.0.1") for number in range(30)))
+
+
 async def test_refusals_cost_the_database_nothing(throttle: LoginThrottle, engine: AsyncEngine) -> None:
     while await wait_of(throttle) == 0:
         pass

@@ -115,11 +115,9 @@ class LoginThrottle:
 
         async def work(connection: AsyncConnection) -> dict[bytes, datetime]:
             counts = await attempts.lock(connection, rules)
-            ends = {
-                key: count.at + timedelta(seconds=rules[key].delay(count.failures))
-                for key, count in counts.items()
-                if count.at >= anew_before
-            }
+            delays = {key: rules[key].delay(count.failures) for key, count in counts.items() if count.at >= anew_before}
+            # Where there is no delay, somebody else's attempt may be later than ours and yet hold up nobody.
+            ends = {key: counts[key].at + timedelta(seconds=delay) for key, delay in delays.items() if delay}
             refused = {key: end for key, end in ends.items() if end > now}
             if not refused:
                 await attempts.count(connection, rules, now, anew_before=anew_before)
