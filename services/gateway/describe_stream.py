@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from telltale_shared.contracts import alerts, anomalies, readings, stream, system
+from telltale_shared.contracts import alerts, anomalies, expectations, readings, stream, system
 
 FILE = Path(__file__).resolve().parents[2] / "deploy" / "asyncapi.yaml"
 MARKER = "  # From here on written by services/gateway/describe_stream.py.\n"
@@ -20,7 +20,7 @@ MARKER = "  # From here on written by services/gateway/describe_stream.py.\n"
 def _field_texts() -> dict[str, dict[str, str]]:
     """Per class and field, the docstring that stands under the field."""
     texts: dict[str, dict[str, str]] = {}
-    for module in (alerts, anomalies, readings, stream, system):
+    for module in (alerts, anomalies, expectations, readings, stream, system):
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef):
                 texts[node.name] = {

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from telltale_shared.contracts import (
     AlertChanged,
     AnomalyDetected,
+    ExpectedRanges,
     Heartbeat,
     LogEvent,
     MalformedMessage,
@@ -88,6 +89,14 @@ PUBLISHED: dict[str, Message] = {
             ProducerState(producer="generator-1a20a3f730c4c1eda96", published=520, confirmed=424, dropped=2),
             ProducerState(producer="generator-1a20a3e0d2b77120f53", published=96, confirmed=96, closed=True),
         ],
+    ),
+    "expected_ranges/1": ExpectedRanges(
+        detector="telltale",
+        at=1_795_468_261_104_000,
+        series=[SeriesKey("press-1", "temperature", "°C"), SeriesKey("line-1", "load")],
+        observed_at=[1_795_468_261_000_000, 1_795_468_260_000_000],
+        low=[60.8, -1.5],
+        high=[63.1, 2.25],
     ),
     "log/1": LogEvent(
         service="writer",

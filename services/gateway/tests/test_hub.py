@@ -8,10 +8,11 @@ import msgspec
 from telltale_gateway.hub import SECOND, Hub, Subscription
 from telltale_gateway.window import LiveMessage
 from telltale_gateway.wire import Frame
-from telltale_shared.contracts import AlertChanged, AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
+from telltale_shared.contracts import AlertChanged, AnomalyDetected, ExpectedRanges, Heartbeat, ReadingBatch, SeriesKey
 from telltale_shared.contracts.stream import (
     Alerts,
     Anomalies,
+    Expected,
     Lag,
     Position,
     Readings,
@@ -240,6 +241,46 @@ def test_alerts_go_to_who_wants_their_series_and_those_about_the_system_to_every
     assert all_of_them.position == Position(offset=2, producer="hot a", first=3, at=NOW)
     (of_the_system,) = only(Alerts, told[elsewhere])
     assert [item.number for item in of_the_system.items] == [2]
+
+
+def expected(at: int) -> ExpectedRanges:
+    return ExpectedRanges(
+        detector="d",
+        at=at,
+        series=[X, SeriesKey("b", "x")],
+        observed_at=[at - 1, at - 1],
+        low=[1.0, 5.0],
+        high=[2.0, 6.0],
+    )
+
+
+def test_expected_ranges_of_wanted_series_come_together_behind_the_readings() -> None:
+    hub = new_hub()
+    messages: list[LiveMessage] = [expected(NOW), readings(1), expected(NOW + 1), readings(3)]
+    for offset, message in enumerate(messages):
+        hub.publish(message, offset, NOW)
+    subscription = hub.subscribe(Subscribe(sources=["a"], history="1m"), NOW)
+    _, told, ranges = take(hub, subscription)
+    assert isinstance(told, Readings)
+    assert len(told.points.value) == 4
+    assert isinstance(ranges, Expected)
+    assert ranges.points.series == [X]
+    assert ranges.points.observed_at == [NOW - 1, NOW]
+    assert (ranges.points.low, ranges.points.high) == ([1.0, 1.0], [2.0, 2.0])
+    assert ranges.position == told.position
+    assert hub.dropped == 0
+
+
+def test_a_slow_subscriber_gets_no_expected_ranges_and_misses_nothing_by_it() -> None:
+    hub = new_hub(queue_readings=4)
+    subscription = hub.subscribe(Subscribe(), NOW)
+    take(hub, subscription)
+    messages: list[LiveMessage] = [expected(NOW), readings(1, 6), expected(NOW)]
+    for offset, message in enumerate(messages):
+        hub.publish(message, offset, NOW)
+    lag, newest = take(hub, subscription)
+    assert lag == Lag(dropped=4)
+    assert isinstance(newest, Readings)
 
 
 def test_a_slow_subscriber_is_told_the_last_state_of_every_alert() -> None:

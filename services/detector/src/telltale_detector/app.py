@@ -40,10 +40,14 @@ def create_app(settings: Settings) -> FastAPI:
     )
     events = SystemEvents(publisher, health, service="detector", version=__version__, figures=consumer.figures)
 
+    async def tell_expectations() -> None:
+        await consumer.expectations.run(publisher, now_us)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with publisher, background({"system events": events.run, "announcer": announcer.run}):
-            async with background({"consumer": consumer.run, "checkpoints": consumer.keep}):
+            tasks = {"consumer": consumer.run, "checkpoints": consumer.keep, "expectations": tell_expectations}
+            async with background(tasks):
                 yield
             try:
                 async with asyncio.timeout(LAST_CHECKPOINT_TIMEOUT):

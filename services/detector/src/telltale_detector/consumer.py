@@ -18,6 +18,7 @@ import structlog
 from telltale_detector import checkpoint, metrics
 from telltale_detector.announcer import Announcer
 from telltale_detector.checkpoint import Checkpoint, Position
+from telltale_detector.expectations import Expectations
 from telltale_detector.intake import Intake
 from telltale_detector.settings import Settings
 from telltale_shared.broker import Link, StreamEvent, follow
@@ -80,6 +81,7 @@ class Consumer:
         """The last message handled; None before the first."""
         self._saved = self.position
         self.model = Model(kept.table if kept else Table(settings.max_series))
+        self.expectations = Expectations(self.model.table)
         self._intake = Intake(self.model.table, shard=settings.shard, shards=settings.shards, clock=clock)
         self._limits_at = 0
         self._verified = False
@@ -186,6 +188,7 @@ class Consumer:
             part = slice(start, start + SLICE)
             readings = Readings(every.rows[part], every.observed_at[part], every.value[part])
             scores = self.model.score(readings)
+            self.expectations.take(readings, scores)
             late = int(np.isnan(scores.score).sum())
             metrics.LATE.inc(late)
             metrics.SCORED.inc(readings.rows.size - late)

@@ -7,10 +7,19 @@ import msgspec
 
 from telltale_gateway.window import Entry, LiveMessage
 from telltale_gateway.wire import Frame
-from telltale_shared.contracts import AlertChanged, AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
+from telltale_shared.contracts import (
+    AlertChanged,
+    AnomalyDetected,
+    ExpectedRanges,
+    Heartbeat,
+    ReadingBatch,
+    SeriesKey,
+)
 from telltale_shared.contracts.stream import (
     Alerts,
     Anomalies,
+    Expected,
+    ExpectedPoints,
     Points,
     Position,
     Readings,
@@ -61,7 +70,7 @@ class Selection:
                 return int(self.matches(source, category))
             case AlertChanged() as alert:
                 return int(self.matches_alert(alert))
-            case Heartbeat():
+            case ExpectedRanges() | Heartbeat():
                 return 0
 
 
@@ -123,6 +132,34 @@ class _Alerts:
         return frame_of(Alerts(position=reached, items=self.items, history=history), len(self.items))
 
 
+@dataclass(slots=True)
+class _Expected:
+    """Expected ranges of several messages put together."""
+
+    places: dict[SeriesKey, int] = field(default_factory=dict)
+    index: list[int] = field(default_factory=list)
+    observed_at: list[int] = field(default_factory=list)
+    low: list[float] = field(default_factory=list)
+    high: list[float] = field(default_factory=list)
+
+    def add(self, message: ExpectedRanges, chosen: list[bool]) -> None:
+        rows = zip(chosen, message.series, message.observed_at, message.low, message.high, strict=True)
+        for is_wanted, series, observed_at, low, high in rows:
+            if is_wanted:
+                self.index.append(self.places.setdefault(series, len(self.places)))
+                self.observed_at.append(observed_at)
+                self.low.append(low)
+                self.high.append(high)
+
+    def frames(self, reached: Position | None, *, history: bool) -> list[Frame]:
+        if reached is None or not self.index:
+            return []
+        points = ExpectedPoints(
+            series=list(self.places), index=self.index, observed_at=self.observed_at, low=self.low, high=self.high
+        )
+        return [frame_of(Expected(position=reached, points=points, history=history))]
+
+
 class _Frames:
     """Frames under construction: each is closed with the position of the last entry that it accounts for."""
 
@@ -163,9 +200,11 @@ class _Frames:
 def complete(entries: Iterable[Entry], selection: Selection, now: int, *, history: bool) -> list[Frame]:
     """Everything wanted of ``entries``, in order, coalesced into as few frames as that allows.
 
-    Heartbeats tell a state, so only the newest of an instance comes, behind the rest.
+    Heartbeats tell a state, so only the newest of an instance comes, behind the rest. Expected ranges, too, which
+    would cut readings into many frames, and are no loss where a connection ends between two.
     """
     frames = _Frames(now, history=history)
+    expected = _Expected()
     heartbeats: dict[str, Heartbeat] = {}
     reached: Position | None = None
     for entry in entries:
@@ -180,11 +219,13 @@ def complete(entries: Iterable[Entry], selection: Selection, now: int, *, histor
             case AlertChanged() as alert:
                 if selection.matches_alert(alert):
                     frames.alert(alert, reached)
+            case ExpectedRanges() as ranges:
+                expected.add(ranges, selection.chooses(ranges.series))
             case Heartbeat() as heartbeat:
                 heartbeats[heartbeat.instance] = heartbeat
         reached = entry.position
     frames.close(reached)
-    return frames.made + _systems(heartbeats, reached)
+    return frames.made + expected.frames(reached, history=history) + _systems(heartbeats, reached)
 
 
 def conflated(
@@ -229,6 +270,8 @@ class _Newest:
             case AlertChanged(alert=which) as alert:
                 if self.selection.matches_alert(alert) and self.alerts.setdefault(which, alert).number < alert.number:
                     self.alerts[which] = alert
+            case ExpectedRanges():
+                pass  # of readings that are left out
             case Heartbeat(instance=instance) as heartbeat:
                 self.heartbeats.setdefault(instance, heartbeat)
 

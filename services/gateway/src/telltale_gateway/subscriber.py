@@ -11,6 +11,7 @@ from telltale_gateway.window import LiveMessage, position_of
 from telltale_shared.broker import Link, StreamEvent, follow
 from telltale_shared.contracts import (
     AlertChanged,
+    ExpectedRanges,
     LogEvent,
     MalformedMessage,
     ReadingBatch,
@@ -101,6 +102,10 @@ def _can_be_told(message: LiveMessage) -> bool:
         if not len(message.index) == len(message.observed_at) == len(message.value):
             return False
         if not all(0 <= which < len(message.series) for which in _extremes(message.index)):
+            return False
+        whole += _extremes(message.observed_at)
+    if isinstance(message, ExpectedRanges):
+        if not len(message.series) == len(message.observed_at) == len(message.low) == len(message.high):
             return False
         whole += _extremes(message.observed_at)
     if isinstance(message, AlertChanged):

@@ -5,10 +5,17 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from telltale_shared.contracts import AlertChanged, AnomalyDetected, Heartbeat, ReadingBatch, SeriesKey
+from telltale_shared.contracts import (
+    AlertChanged,
+    AnomalyDetected,
+    ExpectedRanges,
+    Heartbeat,
+    ReadingBatch,
+    SeriesKey,
+)
 from telltale_shared.contracts.stream import Position
 
-LiveMessage = ReadingBatch | AnomalyDetected | AlertChanged | Heartbeat
+LiveMessage = ReadingBatch | AnomalyDetected | AlertChanged | ExpectedRanges | Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,13 @@ class Entry:
     @property
     def weight(self) -> int:
         """How much of the window's capacity it takes."""
-        return max(1, self.message.count) if isinstance(self.message, ReadingBatch) else 1
+        match self.message:
+            case ReadingBatch() as batch:
+                return max(1, batch.count)
+            case ExpectedRanges(series=series):
+                return max(1, len(series))
+            case _:
+                return 1
 
 
 def position_of(message: LiveMessage, offset: int) -> Position:
@@ -35,6 +48,8 @@ def position_of(message: LiveMessage, offset: int) -> Position:
             return Position(offset=offset, producer=detector, first=at, at=at)
         case AlertChanged(alert=alert, number=number, at=at):
             return Position(offset=offset, producer=alert, first=number, at=at)
+        case ExpectedRanges(detector=detector, at=at):
+            return Position(offset=offset, producer=detector, first=at, at=at)
         case Heartbeat(instance=instance, at=at):
             return Position(offset=offset, producer=instance, first=at, at=at)
 
@@ -46,7 +61,7 @@ def series_of(message: LiveMessage) -> list[SeriesKey]:
             return series
         case AnomalyDetected(source=source, category=category, unit=unit):
             return [SeriesKey(source, category, unit)]
-        case AlertChanged() | Heartbeat():
+        case AlertChanged() | ExpectedRanges() | Heartbeat():
             return []
 
 

@@ -8,6 +8,7 @@ payloads stay readable for ever (``shared/tests/golden``).
 from telltale_shared.contracts.alerts import AlertChanged
 from telltale_shared.contracts.anomalies import AnomalyDetected
 from telltale_shared.contracts.codec import MalformedMessage, decode, decode_identity, encode, schema_of
+from telltale_shared.contracts.expectations import ExpectedRanges
 from telltale_shared.contracts.identity import Revocation, RevocationFence
 from telltale_shared.contracts.readings import ReadingBatch, SeriesKey
 from telltale_shared.contracts.sensitivities import Sensitivities, SeriesLimits
@@ -17,6 +18,7 @@ __all__ = [
     "LEDGER_MISSING",
     "AlertChanged",
     "AnomalyDetected",
+    "ExpectedRanges",
     "Heartbeat",
     "LogEvent",
     "MalformedMessage",

@@ -4,12 +4,13 @@ import msgspec
 
 from telltale_shared.contracts.alerts import AlertChanged
 from telltale_shared.contracts.anomalies import AnomalyDetected
+from telltale_shared.contracts.expectations import ExpectedRanges
 from telltale_shared.contracts.identity import IdentityMessage
 from telltale_shared.contracts.readings import ReadingBatch
 from telltale_shared.contracts.sensitivities import Sensitivities
 from telltale_shared.contracts.system import Heartbeat, LogEvent
 
-Message = ReadingBatch | AnomalyDetected | Heartbeat | LogEvent | Sensitivities | AlertChanged
+Message = ReadingBatch | AnomalyDetected | Heartbeat | LogEvent | Sensitivities | AlertChanged | ExpectedRanges
 AnyMessage = Message | IdentityMessage
 
 _encoder = msgspec.json.Encoder()

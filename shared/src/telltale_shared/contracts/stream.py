@@ -148,6 +148,30 @@ class Alerts(msgspec.Struct, tag_field="type", tag="alerts", frozen=True, kw_onl
     history: bool = False
 
 
+class ExpectedPoints(msgspec.Struct, frozen=True, kw_only=True):
+    """Expected ranges in columns of equal length."""
+
+    series: list[SeriesKey]
+    """The series mentioned here, as rows ``[source, category, unit]``."""
+    index: list[int]
+    """Per range: the place of its series in ``series``."""
+    observed_at: list[int]
+    """Per range: when the reading of which it was expected was measured, µs since 1970-01-01 UTC."""
+    low: list[float]
+    high: list[float]
+
+
+class Expected(msgspec.Struct, tag_field="type", tag="expected", frozen=True, kw_only=True):
+    """In which ranges the detector expected readings of series that match; of some readings, not of each.
+
+    Only to be drawn: a client that does not keep up, or comes back, may miss some without being told.
+    """
+
+    position: Position
+    points: ExpectedPoints
+    history: bool = False
+
+
 class System(msgspec.Struct, tag_field="type", tag="system", frozen=True, kw_only=True):
     """The newest heartbeat of one instance. Only the newest counts, so older ones may be left out."""
 
@@ -162,4 +186,4 @@ class Lag(msgspec.Struct, tag_field="type", tag="lag", frozen=True, kw_only=True
     """Readings, anomalies and changes of alerts left out since the last ``lag``."""
 
 
-ServerMessage = Hello | Subscribed | Readings | Anomalies | Alerts | System | Lag
+ServerMessage = Hello | Subscribed | Readings | Anomalies | Alerts | Expected | System | Lag
