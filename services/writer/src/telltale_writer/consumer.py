@@ -118,6 +118,7 @@ class ReadingConsumer:
         BATCH_SECONDS.observe(time.monotonic() - begun)
         BATCH_ROWS.observe(sum(len(delivery) for delivery in batch.deliveries))
         self._rate.count(counts)
+        self._rate.ages.take(batch.deliveries, now_us())
 
     def _release(self) -> None:
         """There is no batch held any more."""
