@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from telltale_shared.contracts import SeriesKey, stream
+from telltale_shared.contracts import AnomalyDetected, SeriesKey, stream
 
 CLIENT = msgspec.json.Decoder(stream.ClientMessage)
 POSITION = stream.Position(offset=2, producer="stand-in", first=1)
@@ -80,12 +80,14 @@ class StandIn:
         ]
         self.api_keys: list[dict[str, Any]] = []
         self.anomalies: list[dict[str, Any]] = []
+        self.marked: list[AnomalyDetected] = []
         self.threshold = 6.0
         self.injected: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.edits: list[dict[str, Any]] = []
         self.revisions: dict[str, int] = {}
         self.deleted: set[str] = set()
         self.exports_left = 0
+        self.changes = 0
 
     # --- auth
 
@@ -182,6 +184,7 @@ class StandIn:
         if user["role"] == "ADMIN" and (change.get("role") not in (None, "ADMIN") or change.get("is_active") is False):
             return problem(409, "Conflict", "This is the last administrator; appoint another one first.")
         user.update(change)
+        self.changes += 1
         return JSONResponse(user)
 
     # --- query
@@ -322,8 +325,12 @@ class StandIn:
 
     async def inject(self, request: Request) -> Response:
         body = await request.json()
-        await self.injected.put(body)
-        return JSONResponse(body, 202)
+        made = {"source": replies.SERIES[0][0], "category": replies.SERIES[0][1], **body}
+        await self.injected.put(made)
+        return JSONResponse(made, 201)
+
+    async def generator(self, request: Request) -> Response:
+        return JSONResponse({"series": [{"source": s, "category": c, "unit": u} for s, c, u, _ in replies.SERIES]})
 
     async def live_stream(self, socket: WebSocket) -> None:
         await socket.accept()
@@ -340,7 +347,7 @@ class StandIn:
 
     async def _feed(self, sender: "Sender") -> None:
         chosen: list[int] = []
-        sent = 0
+        sent, changes = 0, self.changes
         listener = asyncio.create_task(sender.socket.receive_text())
         while True:
             done, _ = await asyncio.wait([listener], timeout=0.25)
@@ -349,6 +356,10 @@ class StandIn:
                 listener = asyncio.create_task(sender.socket.receive_text())
                 if isinstance(message, stream.Subscribe):
                     chosen = await self._subscribe(sender, message)
+            if self.changes > changes:
+                listener.cancel()
+                await sender.socket.close(4403)
+                return
             if chosen and replies.now_us() // 1_000_000 > sent:
                 sent = replies.now_us() // 1_000_000
                 await self._send_second(sender, chosen)
@@ -363,7 +374,7 @@ class StandIn:
         ages = [age for age in range(minutes * 60, 0, -1) if not 70 < age < 95]
         await sender.send(self._readings(chosen, [(second - age) * 1_000_000 for age in ages], history=True))
         old = replies.anomaly(4, (second - 130) * 1_000_000)
-        await sender.send(stream.Anomalies(position=POSITION, items=[old], history=True))
+        await sender.send(stream.Anomalies(position=POSITION, items=[old, *self.marked], history=True))
         return chosen
 
     def _readings(self, chosen: list[int], instants: list[int], *, history: bool = False) -> stream.Readings:
@@ -388,6 +399,7 @@ class StandIn:
             item = replies.anomaly(which, at)
             frame.points.value[chosen.index(which)] = item.value
             items.append(item)
+            self.marked.append(item)
             self.anomalies.append(
                 {
                     **msgspec.to_builtins(item),
@@ -460,6 +472,7 @@ def create_app() -> Starlette:
             Route(f"{api}/dead-letters", it.dead_letters),
             Route(f"{api}/logs", it.logs),
             Route(f"{api}/audit", it.audit),
+            Route(f"{api}/generator", it.generator),
             Route(f"{api}/generator/anomalies", it.inject, methods=["POST"]),
             WebSocketRoute(f"{api}/stream", it.live_stream),
         ]

@@ -116,3 +116,17 @@ async def test_health_names_each_service(browser: httpx.AsyncClient, stand_in: s
 async def test_metrics_tell_how_long_services_take(browser: httpx.AsyncClient) -> None:
     await browser.get("/health/ready")
     assert "telltale_ui_request_seconds_count" in (await browser.get("/metrics")).text
+
+
+async def test_the_chart_reads_the_past_with_the_cookie_only(
+    browser: httpx.AsyncClient, client: ApiClient, tickets: Tickets
+) -> None:
+    asked = "/live/timeseries?source=press-3&from=2026-11-24T08:00:00Z&to=2026-11-24T09:00:00Z"
+    assert (await browser.get(asked)).status_code == 401
+    await _sign_in(browser, client, tickets)
+    answer = await browser.get(asked)
+    assert {one["source"] for one in answer.json()["series"]} == {"press-3"}
+    assert answer.headers["cache-control"] == "no-store"
+    assert "items" in (await browser.get("/live/anomalies?source=press-3")).json()
+    browser.cookies.set(SESSION_COOKIE, "made-up")
+    assert (await browser.get(asked)).status_code == 401

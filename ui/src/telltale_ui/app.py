@@ -41,6 +41,8 @@ def _pages(user: User | None) -> dict[str, list[st.Page]]:
     }
 
 
+LIVE_PAGE = ""
+"""The address of the page that is opened by default."""
 ADMIN_PAGES = {"users", "system", "logs"}
 
 st.logo(LOGO, size="large", link=None)
@@ -55,7 +57,7 @@ page = st.navigation(_pages(current), position="top" if current else "hidden")
 if current is None:
     sign_in.render()
 else:
-    login.follow_account(current)
+    login.follow_account(current, is_told=page.url_path == LIVE_PAGE)
     if page.url_path in ADMIN_PAGES and not current.may("ADMIN"):
         feedback.show_not_allowed("This page is for administrators.")
     else:

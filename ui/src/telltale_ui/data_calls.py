@@ -139,6 +139,10 @@ class DataCalls(UserCalls):
         """What a sensitivity would have marked among stored readings; changes nothing."""
         return self._send("POST", f"{self._query}/anomalies/try", trial)
 
+    def generator(self) -> Json:
+        """What the generator does right now: its ``source``, ``rate`` and ``series``."""
+        return self._object(f"{self._generator}/generator")
+
     def inject_anomaly(self, body: Json) -> Json:
         """Have the generator produce one anomaly, to see it caught."""
         return self._send("POST", f"{self._generator}/generator/anomalies", body)

@@ -1,5 +1,6 @@
 """The dialog in which a person confirms or dismisses an anomaly."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,9 @@ import streamlit as st
 
 from telltale_ui import feedback, login, tables, times
 from telltale_ui.api_client import ApiError
+
+_LOOKS, _LOOK_SECONDS = 6, 0.5
+_JUDGED = "live_judged"
 
 
 def find_anomaly(clicked: dict[str, Any]) -> dict[str, Any] | None:
@@ -23,8 +27,8 @@ def find_anomaly(clicked: dict[str, Any]) -> dict[str, Any] | None:
     return next((one for one in page.items if one["detector"] == clicked["detector"]), None)
 
 
-def verdicts() -> dict[str, str]:
-    """What people have said about the anomalies of the last hour, by the key that the live chart gives them."""
+def verdicts() -> dict[str, str | None]:
+    """What people have said about the anomalies of the last hour, and this person about others, by the chart's key."""
     found = login.api().anomalies(
         {
             "from": times.rfc3339(datetime.now(UTC) - timedelta(hours=1)),
@@ -32,12 +36,19 @@ def verdicts() -> dict[str, str]:
             "limit": 1000,
         }
     )
-    return {_key(one): one["verdict"] for one in found.items if one.get("verdict")}
+    judged: dict[str, str | None] = st.session_state.get(_JUDGED, {})
+    return judged | {_key(one): one["verdict"] for one in found.items if one.get("verdict")}
 
 
 def _key(anomaly: dict[str, Any]) -> str:
     instant = times.to_microseconds(times.parse(anomaly["observed_at"]))
     return f"{anomaly['source']}\n{anomaly['category']}\n{instant}\n{anomaly['detector']}"
+
+
+def _store(found: dict[str, Any], verdict: str | None) -> None:
+    login.api().judge_anomaly(str(found["id"]), verdict)
+    st.session_state.setdefault(_JUDGED, {})[_key(found)] = verdict
+    feedback.done(_said(verdict))
 
 
 @st.dialog("Anomaly", icon=":material/troubleshoot:")
@@ -74,10 +85,37 @@ def judge_dialog(clicked: dict[str, Any]) -> None:
     if verdict is None:
         return
     try:
-        login.api().judge_anomaly(str(found["id"]), verdict)
+        _store(found, verdict)
     except ApiError as error:
         st.error(feedback.describe(error), title=error.title, icon=":material/error:")
         return
-    lesson = " Its kind must be more unusual in this series from now on." if verdict == "dismissed" else ""
-    feedback.done(f"The anomaly is {verdict}.{lesson}")
     st.rerun()
+
+
+def judge(clicked: dict[str, Any], verdict: str | None) -> None:
+    """Store the verdict of somebody who judged in the feed. For callbacks: the run that follows shows it."""
+    try:
+        found = _find_once_stored(clicked)
+        if found is None:
+            st.toast("This anomaly is still being stored. Try again in a moment.", icon=":material/hourglass_top:")
+            return
+        _store(found, verdict)
+    except ApiError as error:
+        st.toast(feedback.describe(error), icon=":material/error:")
+
+
+def _find_once_stored(clicked: dict[str, Any]) -> dict[str, Any] | None:
+    """An anomaly is on the screen before it is in the database, by about a second."""
+    for _ in range(_LOOKS - 1):
+        found = find_anomaly(clicked)
+        if found is not None:
+            return found
+        time.sleep(_LOOK_SECONDS)
+    return find_anomaly(clicked)
+
+
+def _said(verdict: str | None) -> str:
+    if verdict is None:
+        return "The verdict is taken back."
+    lesson = " Its kind must be more unusual in this series from now on." if verdict == "dismissed" else ""
+    return f"The anomaly is {verdict}.{lesson}"

@@ -11,6 +11,7 @@ from telltale_ui.settings import current_settings
 _TOKEN = "access_token"  # noqa: S105 - a key of the session state, not a secret
 _SIGNED_IN = "was_signed_in"
 _FOLLOW_SECONDS = 5.0
+_LOOK_AT_LEAST = 86_400.0
 _WARN_SECONDS = 600.0
 """How long before its end a session is announced to end; one in use ends seven days after it began."""
 
@@ -82,12 +83,19 @@ def has_ended() -> bool:
     return _TOKEN not in st.session_state
 
 
-def follow_account(drawn: User) -> None:
-    """Draw the page anew, or the sign-in page, within seconds of a change to the account it was ``drawn`` for."""
-    _follow(drawn, time.monotonic())
+def follow_account(drawn: User, *, is_told: bool = False) -> None:
+    """Draw the page anew, or the sign-in page, within seconds of a change to the account it was ``drawn`` for.
+
+    Args:
+        drawn: the account as the page shows it.
+        is_told: the page learns of changes over its WebSocket, so it looks again only when the session is about to end.
+    """
+    held: AccessToken | None = st.session_state.get(_TOKEN)
+    left = held.session_ends_at - time.time() if held is not None else _WARN_SECONDS
+    period = min(max(_FOLLOW_SECONDS, left - _WARN_SECONDS), _LOOK_AT_LEAST) if is_told else _FOLLOW_SECONDS
+    st.fragment(_follow, run_every=period)(drawn, time.monotonic())
 
 
-@st.fragment(run_every=_FOLLOW_SECONDS)
 def _follow(drawn: User, drawn_at: float) -> None:
     _warn_before_end()
     if time.monotonic() - drawn_at < _FOLLOW_SECONDS / 2:

@@ -1,5 +1,6 @@
 """The one range of time that all pages share: a preset or two instants, in the address."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -62,6 +63,12 @@ def choose(start: datetime, end: datetime) -> None:
         end = start + _SHORTEST
     st.session_state["span"] = CUSTOM
     st.session_state["from"], st.session_state["to"] = text_of(start, zone), text_of(end, zone)
+
+
+def follow(span: str) -> None:
+    """Show a preset again from the next run on. Only for callbacks."""
+    st.session_state["span"] = span
+    st.session_state["from"] = st.session_state["to"] = ""
 
 
 def shifted(start: datetime, end: datetime, share: float) -> tuple[datetime, datetime]:
@@ -145,17 +152,29 @@ def _moves(start: datetime, end: datetime, now: datetime) -> None:
         )
 
 
-def range_picker() -> TimeRange:
-    """The presets, the fields of a range of one's own, and the way through time."""
+def range_picker(
+    spans: Mapping[str, timedelta] = SPANS, *, default: str = DEFAULT_SPAN, has_all: bool = True, is_live: bool = False
+) -> TimeRange:
+    """The presets, the fields of a range of one's own, and the way through time.
+
+    Args:
+        spans: the presets by name.
+        default: the one that is chosen at first.
+        has_all: whether everything there is can be chosen, too.
+        is_live: whether a preset follows the present, so that its ends are not worth naming.
+    """
     now = datetime.now(UTC)
     if "span" not in st.session_state and st.query_params.get("from") and st.query_params.get("to"):
         st.session_state["span"] = CUSTOM  # a link may name the two ends alone
+    choices = [*spans, *([ALL] if has_all else []), CUSTOM]
+    if st.session_state.get("span", default) not in choices:
+        st.session_state["span"] = default  # chosen on a page with other presets
     row = st.container(horizontal=True, vertical_alignment="center", gap="small")
     with row:
         span = st.segmented_control(
             "Range",
-            [*SPANS, ALL, CUSTOM],
-            default=DEFAULT_SPAN,
+            choices,
+            default=default,
             required=True,
             key="span",
             bind="query-params",
@@ -169,8 +188,8 @@ def range_picker() -> TimeRange:
     elif span == ALL:
         shown = TimeRange(ALL, None, None)
     else:
-        shown = TimeRange(span, now - SPANS[span], now)
-    if shown.start and shown.end:
+        shown = TimeRange(span, now - spans[span], now)
+    if shown.start and shown.end and not (is_live and span != CUSTOM):
         with row:
             st.caption(f"{times.span_text(shown.start, shown.end)} · {times.viewer_zone().key}")
             _moves(shown.start, shown.end, now)

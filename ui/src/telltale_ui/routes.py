@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from telltale_ui.api_client import ApiClient, ApiError
 from telltale_ui.downloads import Downloads
+from telltale_ui.live_history import LiveHistory
 from telltale_ui.sessions import SESSION_COOKIE, Tickets, session_id_of
 from telltale_ui.uploads import Uploads
 
@@ -66,13 +67,14 @@ class SessionRoutes:
         return response
 
     async def stream_token(self, request: Request) -> Response:
-        """A token for the live WebSocket, good for half a minute."""
+        """A token for the live WebSocket, good for half a minute, and the role that it gives."""
         session_id = session_id_of(request.cookies)
         if not session_id:
             return _refusal(401, "Not signed in")
 
         def obtain() -> dict[str, object]:
-            return self._api.stream_token(self._api.access_token(session_id).value)
+            access = self._api.access_token(session_id)
+            return {**self._api.stream_token(access.value), "role": access.user.role}
 
         try:
             return JSONResponse(await run_in_threadpool(obtain), headers=_NO_STORE)
@@ -109,10 +111,13 @@ def create_routes(api: ApiClient, tickets: Tickets) -> list[Route]:
     """The routes, calling auth through ``api`` and redeeming the page scripts' ``tickets``."""
     sessions = SessionRoutes(api, tickets)
     downloads = Downloads(api)
+    history = LiveHistory(api)
     return [
         Route("/session/start", _own_pages_only(sessions.start), methods=["POST"]),
         Route("/session/end", _own_pages_only(sessions.end), methods=["POST"]),
         Route("/stream-token", _own_pages_only(sessions.stream_token), methods=["POST"]),
+        Route("/live/timeseries", history.timeseries),
+        Route("/live/anomalies", history.anomalies),
         Route("/files/records", downloads.records),
         Route("/files/exports/{export_id}", downloads.export),
         Route("/files/imports/template", downloads.import_template),

@@ -6,6 +6,8 @@ export interface Subscription {
   readonly sources: readonly string[];
   readonly categories: readonly string[];
   readonly minutes: number;
+  /** Of the account that the page is drawn for. */
+  readonly role: string;
 }
 
 export type LinkState = "connecting" | "open" | "reconnecting" | "signed-out";
@@ -18,14 +20,32 @@ const ACCOUNT_CHANGED = 4403;
 const FIRST_DELAY_MS = 400;
 const LONGEST_DELAY_MS = 8_000;
 const FRAMES_PER_SECOND = 20;
+/** The gateway can tell no more than this of the past; the rest is REST's. */
+const LONGEST_HISTORY_MINUTES = 15;
+/**
+ * A connection whose other end has gone says nothing, like one over which nothing happens. Heartbeats come every few
+ * seconds, so after this silence the gateway is asked for its subscription again, which it answers at once ...
+ */
+const QUIET_MS = 7_000;
+/** ... and when it does not within this time, the connection is given up. */
+const ANSWER_MS = 4_000;
+const LOOK_MS = 1_000;
+const TOKEN_MS = 10_000;
 
 class SignedOut extends Error {}
 
-async function streamToken(): Promise<string> {
-  const response = await fetch(TOKEN_PATH, { method: "POST", credentials: "same-origin", cache: "no-store" });
+interface StreamToken {
+  readonly token: string;
+  readonly role: string;
+}
+
+async function streamToken(): Promise<StreamToken> {
+  const response = await fetch(TOKEN_PATH, {
+    method: "POST", credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(TOKEN_MS),
+  });
   if (response.status === 401) throw new SignedOut();
   if (!response.ok) throw new Error(`stream token: ${response.status}`);
-  return ((await response.json()) as { token: string }).token;
+  return (await response.json()) as StreamToken;
 }
 
 /** Delay before the n-th attempt: exponential, half of it random, so that many browsers do not return at once. */
@@ -42,9 +62,15 @@ export class LiveConnection {
   private attempt = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private renewal: ReturnType<typeof setInterval> | undefined;
+  private readonly watch: ReturnType<typeof setInterval>;
+  private heardAt = 0;
+  private probedAt: number | null = null;
   private closed = false;
   private readonly onOnline = (): void => {
     if (this.retry !== undefined) void this.connect();
+  };
+  private readonly onOffline = (): void => {
+    if (this.socket?.readyState === WebSocket.OPEN) this.probe(this.socket);
   };
 
   constructor(
@@ -55,6 +81,8 @@ export class LiveConnection {
     private readonly onAccountChanged: () => void,
   ) {
     window.addEventListener("online", this.onOnline);
+    window.addEventListener("offline", this.onOffline);
+    this.watch = setInterval(() => this.look(), LOOK_MS);
     void this.connect();
   }
 
@@ -65,9 +93,16 @@ export class LiveConnection {
     if (this.socket?.readyState === WebSocket.OPEN) this.subscribe(this.socket);
   }
 
+  /** Know what the page is drawn for now; asks for nothing. */
+  follow(subscription: Subscription): void {
+    this.subscription = subscription;
+  }
+
   close(): void {
     this.closed = true;
     window.removeEventListener("online", this.onOnline);
+    window.removeEventListener("offline", this.onOffline);
+    clearInterval(this.watch);
     clearTimeout(this.retry);
     clearInterval(this.renewal);
     this.socket?.close(1000);
@@ -78,17 +113,44 @@ export class LiveConnection {
     this.retry = undefined;
     this.onState(this.opened === 0 ? "connecting" : "reconnecting");
     try {
-      const token = await streamToken();
-      if (!this.closed) this.open(token);
+      const { token, role } = await streamToken();
+      if (this.closed) return;
+      // The role may have changed while nobody could tell us.
+      if (role !== this.subscription.role) this.onAccountChanged();
+      this.open(token);
     } catch (error) {
       if (error instanceof SignedOut) this.onState("signed-out");
       else this.later();
     }
   }
 
+  /** Notices a connection that is dead without having been closed, as when a cable is cut. */
+  private look(): void {
+    const { socket } = this;
+    if (socket === null || socket.readyState > WebSocket.OPEN) return;
+    const at = performance.now();
+    if (this.probedAt !== null && at - this.probedAt > ANSWER_MS) this.giveUp(socket);
+    else if (this.probedAt === null && at - this.heardAt > QUIET_MS) this.probe(socket);
+  }
+
+  private probe(socket: WebSocket): void {
+    this.probedAt = performance.now();
+    if (socket.readyState === WebSocket.OPEN) this.subscribe(socket);
+  }
+
+  private giveUp(socket: WebSocket): void {
+    socket.onclose = socket.onmessage = null;
+    clearInterval(this.renewal);
+    socket.close();
+    this.socket = this.probedAt = null;
+    this.later();
+  }
+
   private open(token: string): void {
     const socket = new WebSocket(this.url);
     this.socket = socket;
+    this.heardAt = performance.now();
+    this.probedAt = null;
     this.opened++;
     socket.onopen = () => {
       socket.send(JSON.stringify({ type: "authenticate", token }));
@@ -96,8 +158,8 @@ export class LiveConnection {
     };
     socket.onmessage = (event) => this.receive(decode(event.data as string), socket);
     socket.onclose = ({ code }) => {
-      clearInterval(this.renewal);
       if (this.socket !== socket || this.closed) return;
+      clearInterval(this.renewal);
       if (code === ACCOUNT_CHANGED) this.onAccountChanged();
       this.later();
     };
@@ -109,7 +171,7 @@ export class LiveConnection {
       type: "subscribe",
       sources,
       categories,
-      history: `${minutes}m`,
+      history: `${Math.min(Math.ceil(minutes), LONGEST_HISTORY_MINUTES)}m`,
       max_fps: FRAMES_PER_SECOND,
       ...(this.position === null ? {} : { after: this.position }),
     };
@@ -117,6 +179,8 @@ export class LiveConnection {
   }
 
   private receive(frame: Frame, socket: WebSocket): void {
+    this.heardAt = performance.now();
+    this.probedAt = null;
     if (frame.type === "hello") {
       clearInterval(this.renewal);
       this.renewal = setInterval(() => void this.renew(socket), frame.sessionSeconds * RENEW_AT * 1000);
@@ -131,7 +195,7 @@ export class LiveConnection {
 
   private async renew(socket: WebSocket): Promise<void> {
     try {
-      const token = await streamToken();
+      const { token } = await streamToken();
       if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: "authenticate", token }));
     } catch {
       // The gateway closes the socket when its token ends; coming back then asks for a token again.

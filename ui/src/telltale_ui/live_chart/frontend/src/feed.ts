@@ -1,4 +1,4 @@
-// The anomaly feed, newest first, and the tooltip of a marker.
+// The anomaly feed, newest first: what was marked and why, and a person's verdict.
 
 import { make, setHidden } from "./dom";
 import { formatTime, formatUtc, formatValue } from "./format";
@@ -14,37 +14,81 @@ const words = (kind: string): string => {
 const range = (one: Anomaly): string =>
   `expected ${formatValue(one.expectedLow, one.unit)} to ${formatValue(one.expectedHigh, one.unit)}`;
 
+/** What the page knows of it counts more than what history told. */
+export function verdictOf(one: Anomaly, verdicts: Verdicts): string | null {
+  const known = verdicts[anomalyKey(one)];
+  return known === undefined ? one.verdict : known;
+}
+
+export interface FeedEvents {
+  onOpen(anomaly: Anomaly): void;
+  /** A verdict, or null to take it back. */
+  onVerdict(anomaly: Anomaly, verdict: string | null): void;
+}
+
 export class Feed {
   readonly element: HTMLElement;
   private readonly list = make("ol", "list");
   private readonly empty = make("p", "empty", "No anomalies yet. They appear here within a second of being detected.");
+  /** Verdicts that are on their way to being stored, by anomaly. */
+  private readonly sent = new Map<string, string | null>();
 
-  constructor(private readonly onOpen: (anomaly: Anomaly) => void) {
-    this.element = make("aside", "feed", make("h3", "", "Anomalies"), this.empty, this.list);
+  constructor(private readonly events: FeedEvents) {
+    const title = make("h3", "", "Anomalies");
+    this.element = make("aside", "feed", title, this.empty, this.list);
+    this.element.setAttribute("aria-label", "Anomalies");
     this.element.dataset["testid"] = "anomaly-feed";
   }
 
-  show(anomalies: readonly Anomaly[], verdicts: Verdicts): void {
+  /** Shows the newest; buttons to judge them only for those who may. */
+  show(anomalies: readonly Anomaly[], verdicts: Verdicts, mayJudge: boolean): void {
     const newest = [...anomalies].sort((a, b) => b.observedAt - a.observedAt).slice(0, SHOWN);
     setHidden(this.empty, newest.length > 0);
-    this.list.replaceChildren(...newest.map((one) => this.item(one, verdicts[anomalyKey(one)])));
+    this.list.replaceChildren(...newest.map((one) => this.item(one, verdictOf(one, verdicts), mayJudge)));
   }
 
-  private item(one: Anomaly, verdict: string | undefined): HTMLElement {
+  private item(one: Anomaly, stored: string | null, mayJudge: boolean): HTMLElement {
+    const key = anomalyKey(one);
+    if (this.sent.get(key) === stored) this.sent.delete(key);
+    const verdict = this.sent.has(key) ? this.sent.get(key)! : stored;
     const time = make("time", "", formatTime(one.observedAt));
     time.title = formatUtc(one.observedAt);
     const head = make("span", "head", make("i", "diamond"), make("b", "", words(one.kind)), time);
     const what = make("span", "what", `${one.source} · ${one.category}: ${formatValue(one.value, one.unit)}`);
-    const button = make("button", "entry", head, what, make("span", "expected", range(one)));
-    if (verdict !== undefined) {
-      button.classList.add(verdict);
-      button.append(make("span", "verdict", words(verdict)));
-    }
+    const why = make("span", "why", one.explanation || range(one));
+    const button = make("button", "entry", head, what, why);
     button.type = "button";
     button.dataset["testid"] = "anomaly-item";
-    button.title = one.explanation;
-    button.onclick = () => this.onOpen(one);
-    return make("li", "", button);
+    button.onclick = () => this.events.onOpen(one);
+    const item = make("li", verdict ?? "", button);
+    if (mayJudge) item.append(this.judging(one, verdict, this.sent.has(key)));
+    else if (verdict !== null) item.append(make("span", "verdict", words(verdict)));
+    return item;
+  }
+
+  private judging(one: Anomaly, verdict: string | null, isSaving: boolean): HTMLElement {
+    const choices = [["confirmed", "Confirm", "Confirmed"], ["dismissed", "Dismiss", "Dismissed"]] as const;
+    const buttons = choices.map(([value, action, state]) => {
+      const chosen = verdict === value;
+      const button = make("button", "control", chosen ? state : action);
+      button.type = "button";
+      button.disabled = isSaving;
+      button.setAttribute("aria-pressed", String(chosen));
+      button.setAttribute("aria-label", `${action} ${words(one.kind)} of ${one.source} ${one.category}`);
+      button.title = chosen ? "Take this verdict back" : "";
+      button.dataset["testid"] = `anomaly-${value}`;
+      button.onclick = () => {
+        this.sent.set(anomalyKey(one), chosen ? null : value);
+        this.events.onVerdict(one, chosen ? null : value);
+      };
+      return button;
+    });
+    return make("span", "judging", ...buttons);
+  }
+
+  /** The page has answered: what was not stored is shown as it was. */
+  settle(): void {
+    this.sent.clear();
   }
 }
 

@@ -26,6 +26,14 @@ function byteSteps(magnitude: number): number {
 
 const isBytes = (unit: string | null): boolean => /^(B|bytes)(\/s)?$/.test(unit ?? "");
 
+/** So many decimals tell multiples of `step` apart and write them out: 1 for 2.5, 2 for 0.05. */
+function decimalsOf(step: number): number {
+  for (let digits = 0; digits < 6; digits++) {
+    if (Math.abs(Number(step.toFixed(digits)) - step) < step * 1e-6) return digits;
+  }
+  return 6;
+}
+
 /** Axis labels with as many decimals as their step needs; the unit stands in the title, except for bytes' prefix. */
 export function formatTicks(ticks: readonly number[], unit: string | null): string[] {
   const highest = Math.max(...ticks.map(Math.abs));
@@ -36,7 +44,7 @@ export function formatTicks(ticks: readonly number[], unit: string | null): stri
     const mantissa = step > 0 ? Math.min(4, Math.max(0, Math.ceil(Math.log10(highest / step)))) : 2;
     return ticks.map((one) => powerOfTen(one, mantissa));
   }
-  const digits = step > 0 ? Math.min(6, Math.max(0, Math.ceil(-Math.log10(step / scale) - 1e-9))) : 0;
+  const digits = step > 0 ? decimalsOf(step / scale) : 0;
   return ticks.map((one) => {
     const text = (one / scale).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
     return signed(text) + (prefix > 0 ? `\u202f${BYTES[prefix]}B` : "");
@@ -70,6 +78,19 @@ const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 
 /** Wall-clock time in the viewer's zone. */
 export const formatTime = (seconds: number): string => clock.format(new Date(seconds * 1000));
+
+const clockMinutes = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const clockDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+/** Labels of a time axis: seconds only where they differ, the day where it begins. */
+export function formatInstants(ticks: readonly number[]): string[] {
+  const step = ticks.length > 1 ? ticks[1]! - ticks[0]! : 0;
+  if (step < 60) return ticks.map(formatTime);
+  return ticks.map((one) => {
+    const at = new Date(one * 1000);
+    return at.getHours() === 0 && at.getMinutes() === 0 ? clockDay.format(at) : clockMinutes.format(at);
+  });
+}
 
 /** The same instant in UTC, for a tooltip. */
 export const formatUtc = (seconds: number): string =>

@@ -1,7 +1,8 @@
 // The component that Streamlit mounts. It is called again on every rerun: socket and charts are kept by parent element.
 
-import { LiveScreen, type PageEvents, type Settings } from "./live";
+import { LiveScreen } from "./live";
 import type { Anomaly } from "./protocol";
+import type { PageEvents, Settings } from "./settings";
 
 interface Mount {
   readonly data: Settings;
@@ -13,14 +14,17 @@ const screens = new WeakMap<object, LiveScreen>();
 
 export default function mount({ data, parentElement, setTriggerValue }: Mount): () => void {
   const host = parentElement instanceof ShadowRoot ? parentElement.host : parentElement;
+  const identity = (one: Anomaly): Record<string, unknown> => ({
+    source: one.source,
+    category: one.category,
+    observed_at: Math.round(one.observedAt * 1e6),
+    detector: one.detector,
+  });
   const page: PageEvents = {
-    onOpen: (anomaly: Anomaly) =>
-      setTriggerValue("anomaly", {
-        source: anomaly.source,
-        category: anomaly.category,
-        observed_at: Math.round(anomaly.observedAt * 1e6),
-        detector: anomaly.detector,
-      }),
+    onOpen: (one) => setTriggerValue("anomaly", identity(one)),
+    onVerdict: (one, verdict) => setTriggerValue("verdict", { ...identity(one), verdict }),
+    onStretch: (stretch) => setTriggerValue("stretch", { ends: stretch }),
+    onArrange: (together) => setTriggerValue("arrangement", { together }),
     onAccountChanged: () => setTriggerValue("account", true),
   };
   let screen = screens.get(parentElement);

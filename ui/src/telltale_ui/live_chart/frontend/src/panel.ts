@@ -1,67 +1,120 @@
-// One chart of the small multiples: line with gaps, expected range, anomaly markers and ribbon.
+// One chart, of one series or of several of the same unit: lines with gaps, expected ranges, anomalies, a crosshair.
 
 import uPlot from "uplot";
 import type { Colours } from "./colours";
+import { Columns, pour } from "./columns";
 import { make, setText } from "./dom";
-import { formatTicks, formatTime, splitValue } from "./format";
+import { formatInstants, formatTicks, formatTime, formatValue, splitValue } from "./format";
+import { drawAnomalies, drawExpected, drawGaps, extent, visibleAnomalies } from "./marks";
 import type { LiveSeries } from "./model";
+import type { Past } from "./past";
 import type { Anomaly } from "./protocol";
+import type { Stretch } from "./view";
 
 const HEIGHT = 148;
+const HEIGHT_TOGETHER = 240;
 const NEAR_PIXELS = 10;
-const RIBBON_PIXELS = 4;
-const MARKER_PIXELS = 5.5;
-/** An expected range is known at one instant; it is drawn this many usual intervals wide. */
-const BAND_INTERVALS = 3;
+/** A description for those who hear the page changes no more often than this. */
+const DESCRIBE_MS = 5_000;
+const FONT = "11px 'Source Sans', 'Source Sans Pro', sans-serif";
 
 export interface PanelEvents {
-  /** The reader marked a stretch of time, in seconds. */
-  onZoom(from: number, to: number): void;
+  /** The reader marked a stretch of time. */
+  onZoom(stretch: Stretch): void;
   /** The pointer is near an anomaly of this chart, or no longer. */
   onNear(anomaly: Anomaly | null, x: number, y: number): void;
   onOpen(anomaly: Anomaly): void;
+  isDismissed(anomaly: Anomaly): boolean;
+}
+
+/** What the chart shows, and how it is called. */
+export interface Content {
+  readonly key: string;
+  readonly title: string;
+  readonly subtitle: string;
+  readonly series: readonly LiveSeries[];
+  readonly colours: readonly string[];
+}
+
+interface Entry {
+  readonly swatch: HTMLElement;
+  readonly value: HTMLElement;
+  readonly unit: HTMLElement;
 }
 
 export class Panel {
   readonly element: HTMLElement;
-  private readonly value = make("span", "value");
-  private readonly unit = make("span", "unit");
   private readonly when = make("span", "when");
   private readonly plotBox = make("div", "plot");
+  private readonly entries: Entry[];
+  private readonly columns: Columns[];
   private plot: uPlot;
   /** Whether the reader can see it; what nobody sees is not drawn. */
   isVisible = true;
   private cursorTime: number | null = null;
   private near: Anomaly | null = null;
+  private describedAt = 0;
+  /** When it was last drawn, on `performance.now()`. */
+  drawnAt = 0;
+  /** Whether something has changed since. */
+  isStale = true;
 
   constructor(
-    readonly series: LiveSeries,
-    private colour: string,
+    private content: Content,
     private colours: Colours,
     private readonly syncKey: string,
+    private readonly past: Past,
     private readonly events: PanelEvents,
   ) {
-    const { source, category } = series.info;
-    const swatch = make("i", "swatch");
-    swatch.style.background = colour;
-    const name = make("span", "name", swatch, make("b", "", source), make("span", "category", category));
-    const title = make("div", "title", name, make("span", "last", this.when, this.value, this.unit));
-    this.element = make("section", "panel", title, this.plotBox);
+    const { title, subtitle, series } = content;
+    this.columns = series.map(() => new Columns());
+    this.entries = series.map(() => ({
+      swatch: make("i", "swatch"), value: make("span", "value"), unit: make("span", "unit"),
+    }));
+    const name = make("span", "name", make("b", "", title), make("span", "category", subtitle));
+    const head = make("div", "title", name, make("span", "last", this.when));
+    this.element = make("section", "panel", head);
+    if (this.isTogether) {
+      const items = series.map((one, place) => {
+        const { swatch, value } = this.entries[place]!;
+        return make("li", "", swatch, make("span", "", one.info.source), value);
+      });
+      this.element.append(make("ul", "legend", ...items));
+    } else {
+      const { swatch, value, unit } = this.entries[0]!;
+      name.prepend(swatch);
+      head.lastElementChild!.append(value, unit);
+    }
+    this.element.append(this.plotBox);
     this.element.dataset["testid"] = "live-panel";
-    this.element.dataset["series"] = `${source}/${category}`;
-    this.element.setAttribute("aria-label", `${source} ${category}`);
+    this.element.dataset["series"] = series.map((one) => `${one.info.source}/${one.info.category}`).join(" ");
+    this.element.setAttribute("aria-label", `${title} ${subtitle}`);
+    this.plotBox.setAttribute("role", "img");
+    this.paintSwatches();
     this.plot = this.createPlot();
     this.plotBox.addEventListener("click", () => {
       if (this.near !== null) this.events.onOpen(this.near);
     });
   }
 
-  recolour(colour: string, colours: Colours): void {
-    this.colour = colour;
+  get series(): readonly LiveSeries[] {
+    return this.content.series;
+  }
+
+  private get isTogether(): boolean {
+    return this.content.series.length > 1;
+  }
+
+  recolour(content: Content, colours: Colours): void {
+    this.content = content;
     this.colours = colours;
-    this.element.querySelector<HTMLElement>(".swatch")!.style.background = colour;
+    this.paintSwatches();
     this.plot.destroy();
     this.plot = this.createPlot();
+  }
+
+  private paintSwatches(): void {
+    this.entries.forEach(({ swatch }, place) => (swatch.style.background = this.content.colours[place]!));
   }
 
   destroy(): void {
@@ -69,61 +122,93 @@ export class Panel {
     this.element.remove();
   }
 
+  private get height(): number {
+    return this.isTogether ? HEIGHT_TOGETHER : HEIGHT;
+  }
+
   /** Match the width that the layout gives. */
   fit(): void {
     const width = Math.floor(this.plotBox.clientWidth);
-    if (width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+    if (width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
   }
 
-  draw(from: number, to: number): void {
-    if (!this.isVisible) return;
-    const { times, values } = this.series.samples.columns(from, to);
+  /** Draws a stretch as it is known `now`, with or without a connection. */
+  draw([from, to]: Stretch, now: number, isConnected: boolean): void {
+    this.drawnAt = performance.now();
+    this.isStale = false;
+    const pixel = (to - from) / Math.max(100, this.plot.bbox.width / uPlot.pxRatio);
+    this.series.forEach((series, place) => {
+      const columns = this.columns[place]!;
+      columns.clear();
+      pour(series.samples, from, to, pixel, columns, (start, end) => this.past.pour(series.key, start, end, columns));
+      const last = series.samples.last?.time;
+      if (last === undefined || last >= to || !series.isSilent(now)) return;
+      columns.gaps.push({ from: last, to: Math.min(to, now), reason: isConnected ? "no readings" : "no connection" });
+    });
     this.plot.batch(() => {
-      this.plot.setData([times, values], false);
+      this.plot.setData(this.data(), false);
       this.plot.setScale("x", { min: from, max: to });
     });
-    this.showValue();
   }
 
-  /** The newest value, or the one under the crosshair. */
-  private showValue(): void {
-    const last = this.series.samples.last;
-    const hovered = this.cursorTime === null ? null : this.series.samples.valueBefore(this.cursorTime);
-    const shown = hovered ?? last?.value ?? null;
-    if (shown === null) return;
-    const parts = splitValue(shown, this.series.info.unit);
-    setText(this.value, parts.text);
-    setText(this.unit, parts.unit);
-    setText(this.when, hovered !== null && this.cursorTime !== null ? formatTime(this.cursorTime) : "");
+  /** What is told in words: values and a description. */
+  tell(to: number): void {
+    this.showValues();
+    this.describe(to);
+  }
+
+  private data(): uPlot.AlignedData {
+    const tables = this.columns.map(({ times, values }): uPlot.AlignedData => [times, values]);
+    return tables.length === 1 ? tables[0]! : uPlot.join(tables);
+  }
+
+  /** The newest values, or those under the crosshair. */
+  private showValues(): void {
+    const at = this.cursorTime;
+    setText(this.when, at === null ? "" : formatTime(at));
+    this.series.forEach((series, place) => {
+      const { value, unit } = this.entries[place]!;
+      const held = series.samples.length > 0 && at !== null && at >= series.samples.time(0);
+      const pointed = at === null ? null : held ? series.samples.valueBefore(at) : this.columns[place]!.valueBefore(at);
+      const shown = at === null ? series.samples.last?.value ?? null : pointed;
+      const parts = shown === null ? { text: "–", unit: "" } : splitValue(shown, series.info.unit);
+      setText(value, parts.text);
+      setText(unit, parts.unit);
+    });
+  }
+
+  /** The chart in words, for those who do not see it. */
+  private describe(to: number): void {
+    if (performance.now() - this.describedAt < DESCRIBE_MS && this.describedAt > 0) return;
+    this.describedAt = performance.now();
+    const sentences = this.series.map((series, place) => {
+      const known = this.columns[place]!.values.filter((one) => one !== null);
+      if (known.length === 0) return `${series.name}: no readings in view.`;
+      const [low, high] = [Math.min(...known), Math.max(...known)].map((one) => formatValue(one, series.info.unit));
+      const marked = visibleAnomalies(this.plot, series).length;
+      return `${series.name}: ${formatValue(known[known.length - 1]!, series.info.unit)} at ${formatTime(to)}, ` +
+        `from ${low} to ${high} in view, ${marked} ${marked === 1 ? "anomaly" : "anomalies"}.`;
+    });
+    this.plotBox.setAttribute("aria-label", `Line chart. ${sentences.join(" ")}`);
   }
 
   private createPlot(): uPlot {
-    const axis = {
-      stroke: this.colours.faint,
-      font: "11px 'Source Sans', 'Source Sans Pro', sans-serif",
-      grid: { stroke: this.colours.grid, width: 1 },
-      ticks: { show: false },
-    };
-    const { unit } = this.series.info;
+    const axis = { stroke: this.colours.faint, font: FONT, grid: { stroke: this.colours.grid, width: 1 }, ticks: { show: false } };
+    const unit = this.series[0]?.info.unit ?? null;
+    const lines = this.content.colours.map((stroke): uPlot.Series => ({
+      stroke, width: 1.6, points: { show: false }, spanGaps: false,
+    }));
     const options: uPlot.Options = {
       width: Math.max(200, Math.floor(this.plotBox.clientWidth)),
-      height: HEIGHT,
+      height: this.height,
       legend: { show: false },
       padding: [10, 20, 0, 0],
-      scales: { x: { time: true, auto: false }, y: { range: (plot) => this.valueRange(plot) } },
+      scales: { x: { time: true, auto: false }, y: { range: (plot) => extent(plot, this.series, this.columns) } },
       axes: [
-        { ...axis, size: 22, space: 70, gap: 4, values: (_, ticks) => ticks.map(formatTime) },
+        { ...axis, size: 22, space: 70, gap: 4, values: (_, ticks) => formatInstants(ticks) },
         { ...axis, size: 48, space: 34, gap: 6, values: (_, ticks) => formatTicks(ticks, unit) },
       ],
-      series: [
-        {},
-        {
-          stroke: this.colour,
-          width: 1.6,
-          points: { show: false },
-          spanGaps: false,
-        },
-      ],
+      series: [{}, ...lines],
       cursor: {
         sync: { key: this.syncKey, scales: ["x", null] },
         drag: { x: true, y: false, setScale: false },
@@ -132,87 +217,30 @@ export class Panel {
         bind: { dblclick: () => null },
       },
       hooks: {
-        drawClear: [(plot) => this.drawExpected(plot)],
-        draw: [(plot) => this.drawAnomalies(plot)],
+        drawClear: [(plot) => this.drawBehind(plot)],
+        draw: [(plot) => this.drawAbove(plot)],
         setCursor: [(plot) => this.moveCursor(plot)],
         setSelect: [(plot) => this.select(plot)],
       },
     };
-    return new uPlot(options, [[], []], this.plotBox);
+    return new uPlot(options, this.data(), this.plotBox);
   }
 
-  /** Readings and expected ranges in view, with room around them; never a range of height zero. */
-  private valueRange(plot: uPlot): [number, number] {
-    let low = Number.POSITIVE_INFINITY;
-    let high = Number.NEGATIVE_INFINITY;
-    for (const value of plot.data[1] ?? []) {
-      if (value === null || value === undefined) continue;
-      if (value < low) low = value;
-      if (value > high) high = value;
-    }
-    for (const anomaly of this.visibleAnomalies(plot)) {
-      low = Math.min(low, anomaly.expectedLow, anomaly.value);
-      high = Math.max(high, anomaly.expectedHigh, anomaly.value);
-    }
-    if (low > high) return [0, 1];
-    const room = (high - low) * 0.12 || Math.max(Math.abs(high) * 0.05, 0.5);
-    return [low - room, high + room];
+  private drawBehind(plot: uPlot): void {
+    // Of several series the gaps and ranges would cover each other.
+    if (this.isTogether) return;
+    drawGaps(plot, this.columns[0]!.gaps, this.colours);
+    drawExpected(plot, this.series[0]!, this.content.colours[0]!);
   }
 
-  private visibleAnomalies(plot: uPlot): Anomaly[] {
-    const { min, max } = plot.scales["x"]!;
-    if (min === undefined || max === undefined) return [];
-    return this.series.anomalies.filter((one) => one.observedAt >= min && one.observedAt <= max);
-  }
-
-  private drawExpected(plot: uPlot): void {
-    const { ctx } = plot;
-    const half = BAND_INTERVALS * (this.series.samples.usualInterval ?? 1);
-    const left = plot.bbox.left;
-    const right = left + plot.bbox.width;
-    ctx.save();
-    ctx.fillStyle = this.colour;
-    ctx.globalAlpha = 0.16;
-    let drawnTo = left;
-    for (const anomaly of this.visibleAnomalies(plot)) {
-      const from = Math.max(drawnTo, plot.valToPos(anomaly.observedAt - half, "x", true));
-      const to = Math.min(right, plot.valToPos(anomaly.observedAt + half, "x", true));
-      const top = plot.valToPos(anomaly.expectedHigh, "y", true);
-      const bottom = plot.valToPos(anomaly.expectedLow, "y", true);
-      if (to > from) ctx.fillRect(from, top, to - from, Math.max(1, bottom - top));
-      drawnTo = Math.max(drawnTo, to);
-    }
-    ctx.restore();
-  }
-
-  private drawAnomalies(plot: uPlot): void {
-    const { ctx } = plot;
-    const ratio = uPlot.pxRatio;
-    const size = MARKER_PIXELS * ratio;
-    ctx.save();
-    ctx.fillStyle = this.colours.anomaly;
-    ctx.strokeStyle = this.colours.background;
-    ctx.lineWidth = 1.5 * ratio;
-    for (const anomaly of this.visibleAnomalies(plot)) {
-      const x = plot.valToPos(anomaly.observedAt, "x", true);
-      const y = plot.valToPos(anomaly.value, "y", true);
-      ctx.fillRect(x - ratio, plot.bbox.top - 8 * ratio, 2 * ratio, RIBBON_PIXELS * ratio);
-      ctx.beginPath();
-      ctx.moveTo(x, y - size);
-      ctx.lineTo(x + size, y);
-      ctx.lineTo(x, y + size);
-      ctx.lineTo(x - size, y);
-      ctx.closePath();
-      ctx.fill();
-      ctx.stroke();
-    }
-    ctx.restore();
+  private drawAbove(plot: uPlot): void {
+    for (const series of this.series) drawAnomalies(plot, series, this.colours, (one) => this.events.isDismissed(one));
   }
 
   private moveCursor(plot: uPlot): void {
     const left = plot.cursor.left ?? -1;
     this.cursorTime = left < 0 ? null : plot.posToVal(left, "x");
-    this.showValue();
+    this.showValues();
     // Only the chart under the pointer has the event; the others follow its crosshair.
     const own = left >= 0 && plot.over.matches(":hover");
     const near = own ? this.anomalyAt(plot, left) : null;
@@ -226,7 +254,7 @@ export class Panel {
   private anomalyAt(plot: uPlot, left: number): Anomaly | null {
     let best: Anomaly | null = null;
     let bestDistance = NEAR_PIXELS;
-    for (const anomaly of this.visibleAnomalies(plot)) {
+    for (const anomaly of this.series.flatMap((series) => visibleAnomalies(plot, series))) {
       const distance = Math.abs(plot.valToPos(anomaly.observedAt, "x") - left);
       if (distance < bestDistance) [best, bestDistance] = [anomaly, distance];
     }
@@ -236,9 +264,8 @@ export class Panel {
   private select(plot: uPlot): void {
     const { left, width } = plot.select;
     if (width < 4) return;
-    const from = plot.posToVal(left, "x");
-    const to = plot.posToVal(left + width, "x");
+    const stretch: Stretch = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-    this.events.onZoom(from, to);
+    this.events.onZoom(stretch);
   }
 }

@@ -1,15 +1,13 @@
-// The newest readings of one series, in a ring of fixed size, and the columns a chart draws from it.
+// The newest readings of one series, in a ring that grows with them up to a limit.
 
 const FIRST_CAPACITY = 512;
 const INTERVALS_KEPT = 31;
 /** A pause longer than this many usual intervals is a gap. */
-export const GAP_FACTOR = 3;
-
-export interface Columns {
-  readonly times: number[];
-  /** null where the line must not be drawn: a gap. */
-  readonly values: (number | null)[];
-}
+const GAP_FACTOR = 3;
+/** Of the pauses kept, so many longest ones may be outages; the next one is how irregular the series is by itself. */
+const OUTAGES = 2;
+/** A mark stands this many seconds behind the reading before it, which is less than any two readings are apart. */
+const MARK_OFFSET = 1e-6;
 
 export class Samples {
   private times: Float64Array;
@@ -17,7 +15,9 @@ export class Samples {
   private capacity: number;
   private start = 0;
   private held = 0;
+  private hasMarks = false;
   private readonly intervals: number[] = [];
+  private sortedIntervals: number[] | null = null;
 
   constructor(private readonly limit = 20_000) {
     this.capacity = Math.min(FIRST_CAPACITY, limit);
@@ -37,6 +37,7 @@ export class Samples {
     return this.times[this.slot(row)]!;
   }
 
+  /** NaN where a gap is marked. */
   value(row: number): number {
     return this.values[this.slot(row)]!;
   }
@@ -63,38 +64,29 @@ export class Samples {
 
   /** Adds a reading; one for an instant already held replaces it. Returns whether it is new. */
   add(time: number, value: number): boolean {
-    if (this.held > 0 && time <= this.time(this.held - 1)) {
-      const row = this.rowAt(time);
-      if (this.time(row) === time) {
-        const known = !Number.isNaN(this.value(row));
-        this.values[this.slot(row)] = value;
-        return !known;
-      }
-      return this.insert(row, time, value);
-    }
-    const before = this.last;
-    if (before !== null) {
-      this.intervals.push(time - before.time);
-      if (this.intervals.length > INTERVALS_KEPT) this.intervals.shift();
-    }
-    this.append(time, value);
-    return true;
+    return this.addAll([time], [value]) === 1;
   }
 
-  /** Thousands of quiet series must not cost what a few busy ones do, so the ring grows with its readings. */
-  private grow(): void {
-    const capacity = Math.min(this.limit, this.capacity * 2);
-    const times = new Float64Array(capacity);
-    const values = new Float64Array(capacity);
-    for (let row = 0; row < this.held; row++) {
-      times[row] = this.time(row);
-      values[row] = this.value(row);
+  /** Adds readings in any order; one for an instant already held replaces it. Returns how many are new. */
+  addAll(times: readonly number[], values: readonly number[]): number {
+    let at = 0;
+    while (at < times.length && (this.held === 0 || times[at]! > this.time(this.held - 1))) {
+      this.noteInterval(times[at]!);
+      this.append(times[at]!, values[at]!);
+      at++;
     }
-    [this.times, this.values, this.capacity, this.start] = [times, values, capacity, 0];
+    return at === times.length ? at : at + this.merge(times.slice(at), values.slice(at));
+  }
+
+  private noteInterval(time: number): void {
+    if (this.held === 0 || Number.isNaN(this.value(this.held - 1))) return;
+    this.intervals.push(time - this.time(this.held - 1));
+    if (this.intervals.length > INTERVALS_KEPT) this.intervals.shift();
+    this.sortedIntervals = null;
   }
 
   private append(time: number, value: number): void {
-    if (this.held === this.capacity && this.capacity < this.limit) this.grow();
+    if (this.held === this.capacity && this.capacity < this.limit) this.resize(Math.min(this.limit, this.capacity * 2));
     if (this.held === this.capacity) {
       this.start = (this.start + 1) % this.capacity;
       this.held--;
@@ -105,89 +97,91 @@ export class Samples {
     this.held++;
   }
 
-  private insert(row: number, time: number, value: number): boolean {
-    if (row === 0 && this.held === this.limit) return false;
-    const newest = this.held - 1;
-    this.append(this.time(newest), this.value(newest));
-    // A full ring dropped its oldest row just now, which moved every row down by one.
-    const target = newest === this.held - 1 ? row - 1 : row;
-    for (let at = this.held - 1; at > target; at--) {
-      this.times[this.slot(at)] = this.times[this.slot(at - 1)]!;
-      this.values[this.slot(at)] = this.values[this.slot(at - 1)]!;
+  private resize(capacity: number): void {
+    const times = new Float64Array(capacity);
+    const values = new Float64Array(capacity);
+    for (let row = 0; row < this.held; row++) {
+      times[row] = this.time(row);
+      values[row] = this.value(row);
     }
-    this.times[this.slot(target)] = time;
-    this.values[this.slot(target)] = value;
-    return true;
+    [this.times, this.values, this.capacity, this.start] = [times, values, capacity, 0];
+  }
+
+  /** History arrives in front of what is there: one pass over everything, not one a reading. */
+  private merge(times: readonly number[], values: readonly number[]): number {
+    const order = times.map((_, place) => place).sort((a, b) => times[a]! - times[b]!);
+    const oldTimes = Array.from({ length: this.held }, (_, row) => this.time(row));
+    const oldValues = oldTimes.map((_, row) => this.value(row));
+    const full = this.held === this.limit;
+    const oldest = oldTimes[0]!;
+    this.start = this.held = 0;
+    let fresh = 0;
+    let row = 0;
+    for (const place of order) {
+      const time = times[place]!;
+      // A full ring has dropped what is older than its oldest reading.
+      if (full && time < oldest) continue;
+      for (; row < oldTimes.length && oldTimes[row]! < time; row++) this.append(oldTimes[row]!, oldValues[row]!);
+      if (row < oldTimes.length && oldTimes[row] === time) {
+        if (Number.isNaN(oldValues[row])) fresh++;
+        oldValues[row] = values[place]!;
+      } else if (this.held > 0 && this.time(this.held - 1) === time) {
+        this.values[this.slot(this.held - 1)] = values[place]!;
+      } else {
+        this.append(time, values[place]!);
+        fresh++;
+      }
+    }
+    for (; row < oldTimes.length; row++) this.append(oldTimes[row]!, oldValues[row]!);
+    return fresh;
+  }
+
+  /** Drops what is older than `time`. */
+  forget(time: number): void {
+    const rows = this.rowAt(time);
+    this.start = this.slot(rows);
+    this.held -= rows;
   }
 
   /** Says that readings after the newest one may be missing: the line is broken there. */
   markGap(): void {
     if (this.held > 0 && !Number.isNaN(this.value(this.held - 1))) {
-      this.append(this.time(this.held - 1) + 1e-4, Number.NaN);
+      this.append(this.time(this.held - 1) + MARK_OFFSET, Number.NaN);
+      this.hasMarks = true;
     }
+  }
+
+  private get sorted(): readonly number[] {
+    this.sortedIntervals ??= [...this.intervals].sort((a, b) => a - b);
+    return this.sortedIntervals;
+  }
+
+  /** From the first to the last marked gap that ends between two instants, null without one. */
+  missed(from: number, to: number): readonly [from: number, to: number] | null {
+    let found: [number, number] | null = null;
+    if (!this.hasMarks) return found;
+    for (let row = this.rowAt(from); row < this.held - 1 && this.time(row + 1) <= to; row++) {
+      if (Number.isNaN(this.value(row))) found = [found?.[0] ?? this.time(row), this.time(row + 1)];
+    }
+    return found;
   }
 
   /** Median pause between readings in seconds, null while unknown. */
   get usualInterval(): number | null {
-    if (this.intervals.length < 2) return null;
-    const sorted = [...this.intervals].sort((a, b) => a - b);
-    return sorted[sorted.length >> 1]!;
+    return this.sorted.length < 2 ? null : this.sorted[this.sorted.length >> 1]!;
   }
 
-  /** The value at or just before `time`, null when there is none. */
+  /** Seconds above which a pause is a gap; infinite while that is unknown. */
+  get gap(): number {
+    if (this.usualInterval === null) return Number.POSITIVE_INFINITY;
+    const longest = this.sorted[this.sorted.length - 1 - OUTAGES] ?? 0;
+    return Math.max(GAP_FACTOR * this.usualInterval, 1.5 * longest);
+  }
+
+  /** The value at or just before `time`, null when there is none or a gap is marked there. */
   valueBefore(time: number): number | null {
-    const row = Math.min(this.rowAt(time), this.held - 1);
+    let row = this.rowAt(time);
+    if (row === this.held || this.time(row) !== time) row--;
     return row < 0 || Number.isNaN(this.value(row)) ? null : this.value(row);
-  }
-
-  /** What to draw between two instants, with one reading beyond each end so that the line reaches the border. */
-  columns(from: number, to: number, maxPoints = 4_000): Columns {
-    const first = Math.max(0, this.rowAt(from) - 1);
-    const end = Math.min(this.held, this.rowAt(to) + 1);
-    const gap = GAP_FACTOR * (this.usualInterval ?? Number.POSITIVE_INFINITY);
-    return end - first > maxPoints ? this.thinned(first, end, maxPoints, gap) : this.plain(first, end, gap);
-  }
-
-  private plain(first: number, end: number, gap: number): Columns {
-    const times: number[] = [];
-    const values: (number | null)[] = [];
-    for (let row = first; row < end; row++) {
-      const time = this.time(row);
-      const value = this.value(row);
-      const before = times.length > 0 ? times[times.length - 1]! : time;
-      if (time - before > gap) {
-        times.push(before + (time - before) / 2);
-        values.push(null);
-      }
-      times.push(time);
-      values.push(Number.isNaN(value) ? null : value);
-    }
-    return { times, values };
-  }
-
-  /** The lowest and the highest reading of each bucket: extremes are never lost. */
-  private thinned(first: number, end: number, maxPoints: number, gap: number): Columns {
-    const times: number[] = [];
-    const values: (number | null)[] = [];
-    const size = Math.ceil((end - first) / (maxPoints / 2));
-    for (let from = first; from < end; from += size) {
-      const to = Math.min(end, from + size);
-      let low = from;
-      let high = from;
-      for (let row = from + 1; row < to; row++) {
-        if (this.value(row) < this.value(low) || Number.isNaN(this.value(low))) low = row;
-        if (this.value(row) > this.value(high) || Number.isNaN(this.value(high))) high = row;
-      }
-      for (const row of low === high ? [low] : [Math.min(low, high), Math.max(low, high)]) {
-        const before = times.length > 0 ? times[times.length - 1]! : this.time(row);
-        if (this.time(row) - before > gap * size) {
-          times.push(before + (this.time(row) - before) / 2);
-          values.push(null);
-        }
-        times.push(this.time(row));
-        values.push(Number.isNaN(this.value(row)) ? null : this.value(row));
-      }
-    }
-    return { times, values };
   }
 }

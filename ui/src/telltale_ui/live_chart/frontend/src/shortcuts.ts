@@ -2,26 +2,27 @@
 
 import { make, setHidden } from "./dom";
 
-const KEYS: readonly (readonly [string, string])[] = [
-  ["p", "Pause or resume"],
-  ["Esc", "Back to live, zoomed out"],
-  ["?", "Show or hide this list"],
-];
+/** What a key does, and how that is told. */
+export interface Shortcut {
+  readonly keys: readonly string[];
+  readonly shown: string;
+  readonly meaning: string;
+  readonly act: () => void;
+}
 
 const isTyping = (target: EventTarget | undefined): boolean =>
-  target instanceof HTMLElement && target.matches("input, textarea, select, [contenteditable], [role=combobox]");
+  target instanceof HTMLElement &&
+  target.matches("input, textarea, select, [contenteditable], [role=combobox], [role=radio], [role=option]");
 
 export class Shortcuts {
   readonly element = make("div", "shortcuts", make("b", "", "Keyboard"));
   private readonly listen = (event: KeyboardEvent): void => this.pressed(event);
 
-  constructor(
-    private readonly onPause: () => void,
-    private readonly onResume: () => void,
-  ) {
+  constructor(private readonly shortcuts: readonly Shortcut[]) {
     this.element.hidden = true;
     this.element.dataset["testid"] = "live-shortcuts";
-    for (const [key, meaning] of KEYS) this.element.append(make("span", "", make("kbd", "", key), meaning));
+    const all = [...shortcuts, { shown: "?", meaning: "Show or hide this list" }];
+    for (const { shown, meaning } of all) this.element.append(make("span", "", make("kbd", "", shown), meaning));
     document.addEventListener("keydown", this.listen);
   }
 
@@ -36,11 +37,11 @@ export class Shortcuts {
   private pressed(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.composedPath()[0])) return;
     if (document.querySelector("[role=dialog]") !== null) return;
-    if (event.key === "p") this.onPause();
-    else if (event.key === "?") this.toggle();
-    else if (event.key === "Escape") {
-      setHidden(this.element, true);
-      this.onResume();
-    }
+    if (event.key === "?") this.toggle();
+    if (event.key === "Escape") setHidden(this.element, true);
+    const found = this.shortcuts.find((one) => one.keys.includes(event.key));
+    if (found === undefined) return;
+    event.preventDefault();
+    found.act();
   }
 }

@@ -1,8 +1,9 @@
-// The bar above the charts: badge, pause, counter of what arrived meanwhile, latency.
+// The bar above the charts: badge, pause, counter of what arrived meanwhile, what else one can do, latency.
 
+import type { Intentions } from "./controls";
 import { make, setHidden, setText } from "./dom";
 import { formatAge, formatMilliseconds, zoneName } from "./format";
-import type { LatencyWindow } from "./latency";
+import type { Step } from "./latency";
 
 export type ScreenState = "connecting" | "live" | "paused" | "stale" | "reconnecting" | "signed-out";
 
@@ -15,53 +16,65 @@ const LABELS: Record<ScreenState, string> = {
   "signed-out": "Signed out",
 };
 
-export interface Latencies {
-  readonly published: LatencyWindow;
-  readonly sent: LatencyWindow;
-  readonly painted: LatencyWindow;
+function control(text: string, testId: string, title: string, onClick: () => void): HTMLButtonElement {
+  const button = make("button", "control", text);
+  button.type = "button";
+  button.title = title;
+  button.dataset["testid"] = testId;
+  button.onclick = onClick;
+  return button;
 }
 
 export class StatusBar {
   readonly element: HTMLElement;
   private readonly label = make("b", "");
   private readonly age = make("span", "age");
-  private readonly badge = make("span", "badge", make("i", "dot"), this.label, this.age);
-  private readonly pause = make("button", "control");
-  private readonly fresh = make("button", "control fresh");
+  private readonly badge: HTMLElement;
+  private readonly pause: HTMLButtonElement;
+  private readonly fresh: HTMLButtonElement;
+  private readonly arrange: HTMLButtonElement;
+  private readonly lag = make("span", "lag");
   private readonly latency = make("span", "latency");
 
-  constructor(onPause: () => void, onResume: () => void, onHelp: () => void) {
+  constructor(reader: Intentions, onHelp: () => void) {
+    // Only the word is announced: an age that changes every second would never let a screen reader rest.
+    this.label.setAttribute("role", "status");
+    this.badge = make("span", "badge", make("i", "dot"), this.label, this.age);
     this.badge.dataset["testid"] = "live-badge";
-    this.badge.setAttribute("role", "status");
-    const help = make("button", "control help", "?");
-    help.title = "Keyboard shortcuts";
-    help.onclick = onHelp;
-    this.pause.type = this.fresh.type = help.type = "button";
-    this.pause.dataset["testid"] = "live-pause";
-    this.pause.onclick = onPause;
-    this.fresh.onclick = onResume;
-    this.fresh.dataset["testid"] = "live-new";
-    this.fresh.title = "Show what arrived meanwhile";
+    this.pause = control("Pause", "live-pause", "Hold the charts still (p)", () => reader.toggle());
+    this.fresh = control("", "live-new", "Show what arrived meanwhile (Esc)", () => reader.resume());
+    this.fresh.classList.add("fresh");
+    this.arrange = control("", "live-arrange", "One chart a series, or one a category (o)", () => reader.arrange());
+    const save = control("Save CSV", "live-save", "The readings on screen as a file (s)", () => reader.save());
+    const help = control("?", "live-help", "Keyboard shortcuts (?)", onHelp);
+    help.setAttribute("aria-label", "Keyboard shortcuts");
+    help.classList.add("help");
     this.latency.dataset["testid"] = "live-latency";
-    this.element = make("div", "bar", this.badge, this.pause, this.fresh, this.latency, help);
+    const right = make("span", "right", this.arrange, save, help);
+    this.element = make("div", "bar", this.badge, this.pause, this.fresh, this.lag, right, this.latency);
+    this.lag.dataset["testid"] = "live-lag";
   }
 
-  show(state: ScreenState, newestAge: number | null, held: boolean, fresh: number): void {
+  show(state: ScreenState, newestAge: number | null, held: boolean, fresh: number, dropped: number): void {
     this.badge.className = `badge ${state}`;
     setText(this.label, LABELS[state]);
     setText(this.age, newestAge === null ? "" : `newest ${formatAge(newestAge)} ago`);
     setText(this.pause, held ? "Resume" : "Pause");
     setHidden(this.fresh, !held || fresh === 0);
+    setHidden(this.lag, dropped === 0);
+    setText(this.lag, `This browser fell behind: ${dropped.toLocaleString("en-US")} readings came late or are shown thinned`);
     setText(this.fresh, `${fresh.toLocaleString("en-US")} new`);
   }
 
-  showLatency(latencies: Latencies): void {
-    const { published, sent, painted } = latencies;
-    const both = (window: LatencyWindow): string =>
-      `p50 ${formatMilliseconds(window.percentile(0.5))}, p95 ${formatMilliseconds(window.percentile(0.95))}`;
-    setText(this.latency, `Measured → painted ${both(painted)} · ${zoneName()}`);
-    const steps = [`measured → painted: ${both(painted)}`, `measured → sent by the gateway: ${both(sent)}`];
-    if (published.count > 0) steps.unshift(`measured → published: ${both(published)}`);
-    this.latency.title = steps.join("\n");
+  showArrangement(together: boolean): void {
+    setText(this.arrange, together ? "One by one" : "Overlay");
+    this.arrange.setAttribute("aria-pressed", String(together));
+  }
+
+  /** Each step's p50 and p95 since the reading was measured. */
+  showLatency(steps: readonly Step[]): void {
+    const known = steps.filter((one) => one.p50 !== null);
+    const parts = known.map(({ name, p50, p95 }) => `${name} ${formatMilliseconds(p50)} / ${formatMilliseconds(p95)}`);
+    setText(this.latency, known.length === 0 ? zoneName() : `Measured → ${parts.join(" → ")}  (p50 / p95) · ${zoneName()}`);
   }
 }

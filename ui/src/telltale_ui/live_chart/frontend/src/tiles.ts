@@ -2,7 +2,8 @@
 
 import { make, setText } from "./dom";
 import { formatAge, formatValue, splitValue } from "./format";
-import { type LiveSeries, silenceLimit } from "./model";
+import type { LiveSeries } from "./model";
+import type { Anomaly } from "./protocol";
 
 const CHANGE_SECONDS = 60;
 
@@ -18,14 +19,14 @@ export class Tile {
   ) {
     const { source, category } = series.info;
     const label = make("span", "label", make("b", "", source), make("span", "category", category));
-    this.element = make("button", "tile", label, make("span", "figure", this.value, this.unit), this.change);
+    this.element = make("button", "tile", label, make("span", "figure", this.value, this.unit, this.change));
     this.element.type = "button";
     this.element.dataset["testid"] = "live-tile";
     this.element.dataset["series"] = `${source}/${category}`;
     this.element.onclick = onClick;
   }
 
-  update(now: number): void {
+  update(now: number, isDismissed: (one: Anomaly) => boolean): void {
     const { samples, info, anomalies } = this.series;
     const last = samples.last;
     if (last === null) return;
@@ -33,11 +34,11 @@ export class Tile {
     setText(this.value, parts.text);
     setText(this.unit, parts.unit);
     const silence = now - last.time;
-    const silent = silence > silenceLimit(samples.usualInterval);
+    const silent = this.series.isSilent(now);
     this.element.classList.toggle("silent", silent);
-    setText(this.change, silent ? `silent for ${formatAge(silence)}` : this.changeText(last.time, last.value));
-    const newest = anomalies[anomalies.length - 1];
-    this.element.classList.toggle("anomalous", newest !== undefined && now - newest.observedAt < CHANGE_SECONDS);
+    setText(this.change, silent ? `silent ${formatAge(silence)}` : this.changeText(last.time, last.value));
+    const isMarked = anomalies.some((one) => now - one.observedAt < CHANGE_SECONDS && !isDismissed(one));
+    this.element.classList.toggle("anomalous", isMarked);
   }
 
   /** How the value moved over the last minute; nothing while less than a minute is known. */
@@ -47,6 +48,7 @@ export class Tile {
     if (before === null || samples.time(0) > time - CHANGE_SECONDS + 1) return "\u00a0";
     const difference = value - before;
     const direction = difference > 0 ? "▲" : difference < 0 ? "▼" : "=";
-    return `${direction} ${formatValue(Math.abs(difference), info.unit)} in 1 min`;
+    this.change.title = `Change over the last minute: ${formatValue(difference, info.unit)}`;
+    return `${direction} ${splitValue(Math.abs(difference), info.unit).text}`;
   }
 }

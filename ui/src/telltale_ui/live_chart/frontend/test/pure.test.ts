@@ -4,7 +4,7 @@ import { backOff } from "../src/connection";
 import { formatAge, formatTicks, formatValue } from "../src/format";
 import { LatencyWindow } from "../src/latency";
 import { Model } from "../src/model";
-import { decode } from "../src/protocol";
+import { anomaly, decode } from "../src/protocol";
 
 const readings = {
   type: "readings",
@@ -24,11 +24,18 @@ test("readings are decoded from columns, times in seconds", () => {
   assert.equal(frame.type, "readings");
   if (frame.type !== "readings") return;
   assert.deepEqual(frame.position, readings.position);
-  assert.equal(frame.sentAt, 2.5);
-  assert.deepEqual(frame.readings, [
-    { series: { source: "press-3", category: "count", unit: null }, observedAt: 1, value: 5, publishedAt: 1.001 },
-    { series: { source: "press-3", category: "temperature", unit: "°C" }, observedAt: 2, value: 71.5, publishedAt: 2.001 },
+  assert.deepEqual(frame.batches, [
+    { series: { source: "press-3", category: "temperature", unit: "°C" }, times: [2], values: [71.5], publishedAt: [2.001] },
+    { series: { source: "press-3", category: "count", unit: null }, times: [1], values: [5], publishedAt: [1.001] },
   ]);
+});
+
+test("an anomaly of REST is the same as one of the stream, to the microsecond", () => {
+  const told = { source: "a", category: "b", unit: null, value: 1, score: 2, expected_low: 0, expected_high: 1, kind: "spike" };
+  const streamed = anomaly({ ...told, observed_at: 1_795_467_600_123_456 });
+  const stored = anomaly({ ...told, observed_at: "2026-11-23T21:00:00.123456Z", verdict: "confirmed" });
+  assert.equal(stored.observedAt, streamed.observedAt);
+  assert.deepEqual([streamed.verdict, stored.verdict], [null, "confirmed"]);
 });
 
 test("a subscription tells series, position and whether something is missing", () => {
@@ -62,15 +69,28 @@ test("percentiles by nearest rank over the newest measurements", () => {
 test("the same reading or anomaly twice counts once", () => {
   const model = new Model();
   const series = { source: "a", category: "b", unit: null };
-  const reading = { series, observedAt: 1, value: 2, publishedAt: null };
-  assert.equal(model.addReading(reading), true);
-  assert.equal(model.addReading(reading), false);
-  const anomaly = {
+  const reading = { series, times: [1], values: [2], publishedAt: [] };
+  assert.equal(model.addReadings(reading), 1);
+  assert.equal(model.addReadings(reading), 0);
+  const spike = {
     ...series, observedAt: 1, value: 2, score: 9, expectedLow: 0, expectedHigh: 1, kind: "spike", detector: "d", explanation: "",
+    verdict: null,
   };
-  assert.equal(model.addAnomaly(anomaly), true);
-  assert.equal(model.addAnomaly(anomaly), false);
+  assert.equal(model.addAnomaly(spike), true);
+  assert.equal(model.addAnomaly(spike), false);
   assert.deepEqual([model.points, model.anomalies], [1, 1]);
+});
+
+test("of an alert the change with the largest number counts; only one that begins to fire is news", () => {
+  const model = new Model();
+  const told = (number: number, state: string): boolean =>
+    model.addAlert({
+      alert: "a1", number, name: "hot", severity: "warning", state, source: "a", category: "b", since: 1, explanation: "",
+    });
+  assert.deepEqual([told(1, "pending"), told(2, "firing"), told(2, "firing"), told(1, "pending")], [false, true, false, false]);
+  assert.deepEqual(model.alerts.map((one) => one.state), ["firing"]);
+  told(3, "resolved");
+  assert.deepEqual(model.alerts, []);
 });
 
 test("back-off grows, is jittered and bounded", () => {
@@ -87,6 +107,7 @@ test("numbers, bytes, axis labels and ages", () => {
   assert.equal(formatValue(2_500_000, "B/s"), "2.50\u202fMB/s");
   assert.deepEqual(formatTicks([4, 4.2, 4.4], "bar"), ["4.0", "4.2", "4.4"]);
   assert.deepEqual(formatTicks([0, 5e8, 1e9], "B"), ["0.0\u202fGB", "0.5\u202fGB", "1.0\u202fGB"]);
+  assert.deepEqual(formatTicks([140, 142.5, 145], "kW"), ["140.0", "142.5", "145.0"]);
   assert.deepEqual(formatTicks([1e16, 2e16], "kW"), ["1.0e16", "2.0e16"]);
   assert.deepEqual([0.44, 14.2, 600, 9000].map(formatAge), ["0.4 s", "14 s", "10 min", "3 h"]);
 });

@@ -35,48 +35,64 @@ test("any order of arrival ends in order of time, each instant once", () => {
   }
 });
 
+test("readings in batches end like readings one by one, and as many are new", () => {
+  for (let round = 0; round < 300; round++) {
+    const capacity = 1 + Math.floor(Math.random() * 12);
+    const one = new Samples(capacity);
+    const many = new Samples(capacity);
+    for (let batch = 0; batch < 3; batch++) {
+      const times = Array.from({ length: 6 }, () => Math.floor(Math.random() * 30));
+      const sorted = [...times].sort((a, b) => a - b);
+      const fresh = sorted.filter((time) => one.add(time, time * 10)).length;
+      assert.equal(many.addAll(sorted, sorted.map((time) => time * 10)), fresh, `capacity ${capacity}: ${sorted}`);
+    }
+    assert.deepEqual(held(many), held(one));
+  }
+});
+
 test("a reading for a known instant replaces it and is not new", () => {
   const samples = filled([1, 2, 3]);
   assert.equal(samples.add(2, 99), false);
-  assert.deepEqual(samples.columns(0, 10).values, [10, 99, 30]);
+  assert.deepEqual([0, 1, 2].map((row) => samples.value(row)), [10, 99, 30]);
 });
 
-test("a pause of more than three usual intervals is a gap, one of three is not", () => {
-  const samples = filled([0, 1, 2, 3, 4, 7, 11]);
-  assert.deepEqual(samples.columns(0, 20), {
-    times: [0, 1, 2, 3, 4, 7, 9, 11],
-    values: [0, 10, 20, 30, 40, 70, null, 110],
-  });
-});
-
-test("a marked gap breaks the line and is no reading", () => {
+test("a marked gap is no reading, and is found again", () => {
   const samples = filled([0, 1, 2]);
   samples.markGap();
   samples.markGap();
-  samples.add(3, 30);
-  assert.deepEqual(samples.columns(0, 5).values, [0, 10, 20, null, 30]);
-  assert.deepEqual(samples.last, { time: 3, value: 30 });
+  samples.add(30, 300);
+  assert.deepEqual(samples.last, { time: 30, value: 300 });
+  assert.equal(samples.length, 5);
+  const missed = samples.missed(0, 40);
+  assert.ok(missed !== null && Math.abs(missed[0] - 2) < 1e-3);
+  assert.equal(missed?.[1], 30);
+  assert.equal(samples.missed(0, 20), null);
+  assert.equal(samples.valueBefore(10), null);
 });
 
-test("the line reaches one reading beyond each end of the view", () => {
-  assert.deepEqual(filled([0, 1, 2, 3, 4, 5]).columns(1.5, 3.5).times, [1, 2, 3, 4]);
+test("what is older than asked for is forgotten", () => {
+  const samples = filled([1, 2, 3, 4, 5]);
+  samples.forget(3);
+  assert.deepEqual(held(samples), [3, 4, 5]);
+  samples.add(2, 20);
+  samples.add(6, 60);
+  assert.deepEqual(held(samples), [2, 3, 4, 5, 6]);
 });
 
-test("thinning keeps the extremes and the gaps", () => {
-  const samples = new Samples(20_000);
-  for (let second = 0; second < 10_000; second++) {
-    if (second < 6_000 || second > 7_000) samples.add(second, second === 1234 ? 500 : Math.sin(second));
-  }
-  const { times, values } = samples.columns(0, 10_000, 400);
-  assert.ok(times.length <= 420);
-  assert.ok(values.includes(500));
-  assert.equal(values.filter((one) => one === null).length, 1);
-  assert.deepEqual(times, [...times].sort((a, b) => a - b));
+test("an irregular series has longer pauses before one is a gap; one outage teaches nothing", () => {
+  const regular = new Samples();
+  for (let time = 0; time < 20; time++) regular.add(time, 0);
+  regular.add(100, 0);
+  assert.equal(regular.gap, 3);
+  const irregular = new Samples();
+  for (let time = 0, step = 0; step < 30; step++) irregular.add((time += step % 5 === 0 ? 6 : 1), 0);
+  assert.ok(irregular.gap >= 9);
 });
 
 test("the value before an instant", () => {
   const samples = filled([1, 2, 3]);
   assert.equal(samples.valueBefore(2), 20);
   assert.equal(samples.valueBefore(99), 30);
+  assert.equal(samples.valueBefore(0.5), null);
   assert.equal(new Samples().valueBefore(1), null);
 });

@@ -1,0 +1,30 @@
+// What the page and the screen tell each other.
+
+import type { Subscription } from "./connection";
+import type { Alert, Anomaly, Verdicts } from "./protocol";
+import type { Stretch } from "./view";
+
+export interface Settings extends Subscription {
+  readonly gatewayPort: number;
+  readonly gatewayUrl: string | null;
+  /** The ends of a fixed range, in seconds; null to follow the present. */
+  readonly stretch: Stretch | null;
+  readonly together: boolean;
+  readonly mayJudge: boolean;
+  readonly verdicts: Verdicts;
+  /** What fired when the page was drawn; the live stream tells only of changes. */
+  readonly alerts: readonly Alert[];
+  /** Rises with every answer of the page, whatever it was about. */
+  readonly run: number;
+  /** A series to point at, once for each `id`. */
+  readonly pointAt: { readonly id: number; readonly source: string; readonly category: string } | null;
+}
+
+/** What the page around the screen is told. */
+export interface PageEvents {
+  onOpen(anomaly: Anomaly): void;
+  onVerdict(anomaly: Anomaly, verdict: string | null): void;
+  onStretch(stretch: Stretch | null): void;
+  onArrange(together: boolean): void;
+  onAccountChanged(): void;
+}
