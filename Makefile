@@ -116,6 +116,10 @@ prove: development ## break a stack of its own in every way there is, count what
 soak: development ## ten times the default load for MINUTES=60: whether memory, descriptors or latency of any process grow
 	$(venv)/python -m tests.prove.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGUMENTS)
 
+.PHONY: bench-live
+bench-live: development ## the live page with 12 busy series for MINUTES=30: frame rate, heap, sockets, script runs
+	$(venv)/python tests/benchmarks/live_page.py --minutes $(or $(MINUTES),30)
+
 .PHONY: fuzz
 fuzz: development ## every operation of every service as everyone, 100 calls each (EXAMPLES=…)
 	TELLTALE_SCHEMA_EXAMPLES=$(or $(EXAMPLES),100) $(venv)/python -m pytest tests/test_schemas.py
