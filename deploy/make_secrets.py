@@ -13,7 +13,9 @@ from pathlib import Path
 
 #: Each secret and who gets a copy of it. All are 64 hexadecimal digits, which is what AUTH_SIGNING_SEED has to be.
 OWNERS: dict[str, tuple[str, ...]] = {
-    "AMQP_PASSWORD": ("rabbitmq", "auth", "detector", "gateway", "generator", "query", "writer"),
+    "ALERTS_DATABASE_PASSWORD": ("mariadb", "alerts"),
+    "ALERTS_MIGRATION_DATABASE_PASSWORD": ("mariadb", "alerts-migrate"),
+    "AMQP_PASSWORD": ("rabbitmq", "alerts", "auth", "detector", "gateway", "generator", "query", "writer"),
     "AUTH_DATABASE_PASSWORD": ("mariadb", "auth"),
     "AUTH_MIGRATION_DATABASE_PASSWORD": ("mariadb", "auth-migrate"),
     "AUTH_SIGNING_SEED": ("auth",),

@@ -58,7 +58,7 @@ class Caller:
 
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("service", ["query", "generator", "auth"])
+@pytest.mark.parametrize("service", ["query", "generator", "alerts", "auth"])
 def test_every_operation_answers_as_it_is_described(stack: Stack, service: str, kind: str) -> None:
     schema = schemathesis.openapi.from_url(f"{stack.url(service)}/openapi.json")
     caller = Caller(stack, kind)

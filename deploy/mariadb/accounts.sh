@@ -6,7 +6,8 @@ secrets=$1
 shift
 {
   for name in WRITER_DATABASE_PASSWORD WRITER_MIGRATION_DATABASE_PASSWORD QUERY_DATABASE_PASSWORD \
-              AUTH_DATABASE_PASSWORD AUTH_MIGRATION_DATABASE_PASSWORD; do
+              AUTH_DATABASE_PASSWORD AUTH_MIGRATION_DATABASE_PASSWORD \
+              ALERTS_DATABASE_PASSWORD ALERTS_MIGRATION_DATABASE_PASSWORD; do
     # In hexadecimal, so that no character of a password chosen by hand can break out of the statement.
     printf "SET @%s = CONVERT(x'%s' USING utf8mb4);\n" "$name" \
       "$(tr -d '\r\n' <"$secrets/$name" | od -An -v -tx1 | tr -d ' \n')"

@@ -22,6 +22,7 @@ PORTS = {
     "generator": 8003,
     "writer": 8004,
     "detector": 8005,
+    "alerts": 8006,
     "jobs": 8007,
     "generator-host": 8013,
     "ui": 8501,

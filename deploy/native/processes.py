@@ -22,6 +22,7 @@ COMMON = {
     "GENERATOR_URL": "http://127.0.0.1:{generator}",
     "WRITER_URL": "http://127.0.0.1:{writer}",
     "DETECTOR_URL": "http://127.0.0.1:{detector}",
+    "ALERTS_URL": "http://127.0.0.1:{alerts}",
 }
 
 
@@ -49,6 +50,15 @@ MIGRATIONS = (
         "telltale_auth.migrate",
         "services/auth",
         {"AUTH_MIGRATION_DATABASE_URL": "mariadb+asyncmy://telltale_auth_migrator@127.0.0.1:{mariadb}/telltale_auth"},
+    ),
+    Process(
+        "alerts-migrate",
+        "telltale_alerts.migrate",
+        "services/alerts",
+        {
+            "ALERTS_MIGRATION_DATABASE_URL": "mariadb+asyncmy://telltale_alerts_migrator@127.0.0.1:{mariadb}"
+            "/telltale_alerts"
+        },
     ),
 )
 
@@ -99,6 +109,15 @@ SERVICES = (
         "telltale_detector",
         "services/detector",
         {"DETECTOR_PORT": "{detector}", "DETECTOR_CHECKPOINT_DIR": "{data}"},
+    ),
+    Process(
+        "alerts",
+        "telltale_alerts",
+        "services/alerts",
+        {
+            "ALERTS_PORT": "{alerts}",
+            "ALERTS_DATABASE_URL": "mariadb+asyncmy://telltale_alerts@127.0.0.1:{mariadb}/telltale_alerts",
+        },
     ),
     Process(
         "generator",

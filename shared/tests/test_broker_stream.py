@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from shared.tests.conftest import SCHEMA, Lane, NewLane
 
-from telltale_shared.broker import StreamEvent, StreamOffset, follow
+from telltale_shared.broker import Place, StreamEvent, StreamOffset, follow
 from telltale_shared.testing import eventually
 from telltale_shared.testing_proxy import TcpProxy
 
@@ -140,3 +140,38 @@ async def test_it_goes_on_at_the_beginning_of_a_stream_made_anew(
     assert seen[3] == (0, b"d")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_another_process_goes_on_behind_the_place_it_was_told(new_lane: NewLane) -> None:
+    lane = new_lane(STREAM)
+    await lane.send(b"a", b"b", b"c", b"d")
+    told = (await seen_from(lane, "first", b"b"))[-1].place
+    events: list[StreamEvent] = []
+
+    async def handle(event: StreamEvent) -> None:
+        events.append(event)
+        if event.body == b"d":
+            raise Done
+
+    with pytest.raises(Done):
+        await follow(lane.link(), lane.name, handle, start="next", after=told)
+    assert [(event.offset, event.body) for event in events] == [(2, b"c"), (3, b"d")]
+
+
+@pytest.mark.parametrize("offset", [1, 700], ids=["another message is there", "nothing is there"])
+async def test_a_place_in_another_stream_of_the_name_leads_to_its_beginning(
+    new_lane: NewLane, monkeypatch: pytest.MonkeyPatch, offset: int
+) -> None:
+    monkeypatch.setattr("telltale_shared.broker.stream.REPLACED_AFTER", 0.5)
+    lane = new_lane(STREAM)
+    await lane.send(b"a", b"b", b"c")
+    events: list[bytes] = []
+
+    async def handle(event: StreamEvent) -> None:
+        events.append(event.body)
+        if event.body == b"c":
+            raise Done
+
+    with pytest.raises(Done):
+        await follow(lane.link(), lane.name, handle, start="next", after=Place(offset, 1))
+    assert events == [b"a", b"b", b"c"]

@@ -88,6 +88,7 @@ def ui_server(stand_in: str, services: Server) -> Iterator[Server]:
         "AUTH_URL": stand_in,
         "QUERY_URL": services.url,
         "GENERATOR_URL": services.url,
+        "ALERTS_URL": services.url,
         "GATEWAY_PORT": str(services.port),
         "DEMO_ACCOUNTS": "true",
         "ENVIRONMENT": "development",
@@ -112,7 +113,8 @@ def ui_process(ui_server: Server) -> psutil.Process:
 @pytest.fixture
 def client(stand_in: str) -> Iterator[ApiClient]:
     """A client of the stand-in services."""
-    with closing(ApiClient(auth_url=stand_in, query_url=stand_in, generator_url=stand_in)) as client:
+    urls = dict.fromkeys(("auth_url", "query_url", "generator_url", "alerts_url"), stand_in)
+    with closing(ApiClient(**urls)) as client:
         yield client
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for auth, query, generator and gateway on one port, so that the UI can be tried and tested alone.
+"""A stand-in for auth, query, alerts, generator and gateway on one port, so that the UI can be tried and tested alone.
 
 ``python tests/stand_in.py 9000`` serves it by hand. It keeps everything in memory and knows the demo accounts only.
 """
@@ -15,6 +15,7 @@ import msgspec
 import stand_in_analytics as statistics
 import stand_in_replies as replies
 import uvicorn
+from stand_in_alerts import Alerts
 from stand_in_files import Files
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -428,6 +429,7 @@ def create_app() -> Starlette:
     """The stand-in as an ASGI application."""
     it = StandIn()
     files = Files(problem, listing)
+    alerts = Alerts(problem, listing)
 
     async def alive(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -458,6 +460,7 @@ def create_app() -> Starlette:
             Route(f"{api}/records", it.create_record, methods=["POST"]),
             Route(f"{api}/records/export", it.export),
             *files.routes(api),
+            *alerts.routes(api),
             Route(f"{api}/records/{{id}}", it.record, methods=["GET", "PATCH", "DELETE"]),
             *(
                 Route(f"{api}/analytics/{name}", it.statistics(name))

@@ -28,7 +28,7 @@ def _run(page: str) -> AppTest:
     return AppTest.from_file(str(PAGES / f"{page}.py"), default_timeout=20).run()
 
 
-@pytest.mark.parametrize("page", ["records", "analytics", "imports", "account", "users", "system", "logs"])
+@pytest.mark.parametrize("page", ["alerts", "records", "analytics", "imports", "account", "users", "system", "logs"])
 def test_a_page_shows_its_title_and_no_error(page: str, sign_in: Callable[[str], None]) -> None:
     sign_in("admin")
     shown = _run(page)

@@ -105,7 +105,7 @@ async def test_a_cookie_that_auth_never_issued_is_none(browser: httpx.AsyncClien
 async def test_health_names_each_service(browser: httpx.AsyncClient, stand_in: str) -> None:
     assert (await browser.get("/health/live")).json() == {"status": "ok"}
     assert (await browser.get("/health/ready")).json()["dependencies"] == {"auth": "ok", "query": "ok"}
-    lonely = ApiClient(auth_url=stand_in, query_url="http://127.0.0.1:1", generator_url=stand_in)
+    lonely = ApiClient(auth_url=stand_in, query_url="http://127.0.0.1:1", generator_url=stand_in, alerts_url=stand_in)
     with closing(lonely):
         async with _browse(lonely, Tickets()) as browser:
             response = await browser.get("/health/ready")

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from telltale_auth.accounts.schemas import normal_email
-from telltale_auth.lists import cursor_after, key_of
 from telltale_auth.passwords import Passwords
 from telltale_auth.settings import AccountSettings, Settings
 from telltale_auth.tokens import TokenSigner
 from telltale_shared.errors import InvalidRequest
+from telltale_shared.lists import cursor_after, key_of
 from telltale_shared.settings import EXIT_BAD_SETTINGS, load_settings
 
 from .conftest import SEED

@@ -1,4 +1,4 @@
-"""The only HTTP client of the UI: every call to auth, query and generator goes through here."""
+"""The only HTTP client of the UI: every call to auth, query, alerts and generator goes through here."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,6 +7,7 @@ from datetime import datetime
 import httpx
 
 from telltale_ui.account_calls import AccountCalls
+from telltale_ui.alert_calls import AlertCalls
 from telltale_ui.data_calls import DataCalls
 from telltale_ui.http_calls import ApiError, HttpCalls, Json, Page, Params, error_of, given
 from telltale_ui.sessions import AccessToken, User
@@ -18,17 +19,25 @@ __all__ = ["ApiClient", "ApiError", "Json", "Page", "Params", "SignedInApi", "er
 class ApiClient(HttpCalls):
     """Calls the services. One instance, and its connections, are shared by all sessions; it holds nobody's identity."""
 
-    def __init__(self, *, auth_url: str, query_url: str, generator_url: str, http: httpx.Client | None = None) -> None:
+    def __init__(
+        self, *, auth_url: str, query_url: str, generator_url: str, alerts_url: str, http: httpx.Client | None = None
+    ) -> None:
         super().__init__(http)
         self.auth_url, self.query_url = auth_url.rstrip("/"), query_url.rstrip("/")
         self._auth = f"{self.auth_url}/api/v1"
         self._query = f"{self.query_url}/api/v1"
         self._generator = f"{generator_url.rstrip('/')}/api/v1"
+        self._alerts = f"{alerts_url.rstrip('/')}/api/v1"
 
     @classmethod
     def from_settings(cls, settings: UiSettings) -> "ApiClient":
         """A client of the services that the settings name."""
-        return cls(auth_url=settings.auth_url, query_url=settings.query_url, generator_url=settings.generator_url)
+        return cls(
+            auth_url=settings.auth_url,
+            query_url=settings.query_url,
+            generator_url=settings.generator_url,
+            alerts_url=settings.alerts_url,
+        )
 
     def start_session(self, email: str, password: str, browser: Mapping[str, str] | None = None) -> Json:
         """Sign in. Returns ``session_id`` and ``user``.
@@ -74,7 +83,9 @@ class ApiClient(HttpCalls):
 
     def signed_in(self, token: Callable[[bool], str]) -> "SignedInApi":
         """The calls of one user; ``token(renew)`` gives their access token, a new one when ``renew``."""
-        return SignedInApi(self, token, auth=self._auth, query=self._query, generator=self._generator)
+        return SignedInApi(
+            self, token, auth=self._auth, query=self._query, generator=self._generator, alerts=self._alerts
+        )
 
     def is_up(self, service_url: str) -> bool:
         """Whether the service at ``service_url`` answers its liveness check."""
@@ -85,7 +96,7 @@ class ApiClient(HttpCalls):
         return True
 
 
-class SignedInApi(DataCalls, AccountCalls):
+class SignedInApi(DataCalls, AlertCalls, AccountCalls):
     """What one signed-in user may ask."""
 
     # --- the system

@@ -22,6 +22,7 @@ def _pages(user: User | None) -> dict[str, list[st.Page]]:
     return {
         "": [
             st.Page(folder / "live.py", title="Live", icon=":material/show_chart:", default=True),
+            st.Page(folder / "alerts.py", title="Alerts", icon=":material/notifications:", url_path="alerts"),
             st.Page(folder / "records.py", title="Records", icon=":material/table_rows:", url_path="records"),
             st.Page(folder / "analytics.py", title="Analytics", icon=":material/query_stats:", url_path="analytics"),
             st.Page(folder / "imports.py", title="Imports", icon=":material/upload_file:", url_path="imports"),

@@ -130,11 +130,11 @@ class UserCalls:
     """
 
     def __init__(
-        self, client: HttpCalls, token: Callable[[bool], str], *, auth: str, query: str, generator: str
+        self, client: HttpCalls, token: Callable[[bool], str], *, auth: str, query: str, generator: str, alerts: str
     ) -> None:
         self._client = client
         self._token = token
-        self._auth, self._query, self._generator = auth, query, generator
+        self._auth, self._query, self._generator, self._alerts = auth, query, generator, alerts
 
     def _call(
         self,

@@ -14,6 +14,7 @@ class UiSettings(ServiceSettings):
     auth_url: str = Field("http://127.0.0.1:8001", validation_alias="AUTH_URL", pattern="^https?://")
     query_url: str = Field("http://127.0.0.1:8000", validation_alias="QUERY_URL", pattern="^https?://")
     generator_url: str = Field("http://127.0.0.1:8003", validation_alias="GENERATOR_URL", pattern="^https?://")
+    alerts_url: str = Field("http://127.0.0.1:8006", validation_alias="ALERTS_URL", pattern="^https?://")
     gateway_port: int = Field(8002, validation_alias="GATEWAY_PORT", ge=1, le=65535)
     """The port at which a browser reaches the gateway, on the host name it used for the page."""
     gateway_url: str | None = Field(None, validation_alias="GATEWAY_URL", pattern="^(wss?|https?)://")

@@ -12,12 +12,13 @@ from telltale_shared.broker.publisher import (
     PublishRefused,
     PublishUnconfirmed,
 )
-from telltale_shared.broker.stream import StreamEvent, StreamOffset, follow
+from telltale_shared.broker.stream import Place, StreamEvent, StreamOffset, follow
 
 __all__ = [
     "BrokerAddress",
     "Delivery",
     "Link",
+    "Place",
     "PublishFailed",
     "PublishRefused",
     "PublishUnconfirmed",

@@ -1,6 +1,7 @@
 """Following a RabbitMQ stream: every message from a position on, each exactly once per follower."""
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -32,6 +33,20 @@ class StreamEvent:
     schema: str | None
     headers: Mapping[str, object]
 
+    @property
+    def place(self) -> "Place":
+        """How to find this message again."""
+        return Place(self.offset, zlib.crc32(self.body))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A message of a stream as one process tells another: where it stood, and how to know it again."""
+
+    offset: int
+    checksum: int
+    """CRC-32 of its body. Another message at the same offset means another stream of the same name."""
+
 
 async def follow(
     link: Link,
@@ -39,6 +54,7 @@ async def follow(
     handle: Callable[[StreamEvent], Awaitable[None]],
     *,
     start: StreamOffset,
+    after: Place | None = None,
     prefetch: int = 1_000,
 ) -> None:
     """Call ``handle`` for each message of ``stream`` from ``start`` on, in order, for ever.
@@ -51,10 +67,12 @@ async def follow(
         stream: name of the stream.
         handle: takes one message; an exception from it ends the following.
         start: where to begin the first time.
+        after: the last message that an earlier process has handled; takes the place of ``start``. When it is not in the
+            stream any more, the oldest that is there comes first, with a larger offset than the next.
         prefetch: messages that may be on their way at once.
     """
     begin_at = start
-    last: StreamEvent | None = None
+    last = after
 
     async def session(connection: AbstractConnection) -> None:
         nonlocal begin_at, last
@@ -66,30 +84,31 @@ async def follow(
         offset = begin_at if last is None else last.offset
         consumer = await channel.basic_consume(stream, arrived.put, arguments={"x-stream-offset": offset})
         message = await _next(arrived, channel, consumer.consumer_tag, within=None if last is None else REPLACED_AFTER)
-        if last is not None and (message is None or _contradicts(_event(message), last)):
-            log.warning("the stream was made anew", stream=stream)
-            begin_at, last = "first", None
-            raise ConnectionError("the stream was made anew")
         unacknowledged = 0
         while message is not None:
             event = _event(message)
+            if last is not None and _contradicts(event.place, last):
+                break
             # An offset names a chunk to the broker, which may deliver from the chunk's beginning.
             handled_up_to = last.offset if last is not None else begin_at - 1 if isinstance(begin_at, int) else -1
             if event.offset > handled_up_to:
                 await handle(event)
-                last = event
+                last = event.place
             unacknowledged += 1
             if arrived.empty() or unacknowledged >= HANDLED_AT_ONCE:
                 await channel.basic_ack(message.delivery_tag or 0, multiple=True)
                 unacknowledged = 0
             message = await _next(arrived, channel, consumer.consumer_tag, within=None)
+        log.warning("the stream was made anew", stream=stream)
+        begin_at, last = "first", None
+        raise ConnectionError("the stream was made anew")
 
     await link.run(session)
 
 
-def _contradicts(event: StreamEvent, known: StreamEvent) -> bool:
-    """Whether ``event`` stands where ``known`` stood, but is another message."""
-    return event.offset == known.offset and event.body != known.body
+def _contradicts(found: Place, known: Place) -> bool:
+    """Whether another message stands where ``known`` stood."""
+    return found.offset == known.offset and found.checksum != known.checksum
 
 
 async def _next(

@@ -51,6 +51,29 @@ COMMON = {
 """What every service has. Describes the service and its health; holds nothing of what is measured."""
 
 ACCESS: dict[str, dict[str, Access]] = {
+    "alerts": {
+        "GET /api/v1/alerts": VIEWER,
+        "GET /api/v1/alerts/status": VIEWER,
+        "GET /api/v1/alerts/{id}": VIEWER,
+        "POST /api/v1/alerts/{id}/acknowledgement": USER,
+        "DELETE /api/v1/alerts/{id}/acknowledgement": USER,
+        "GET /api/v1/rules": VIEWER,
+        "POST /api/v1/rules": USER,
+        "POST /api/v1/rules/try": VIEWER,
+        "GET /api/v1/rules/{id}": VIEWER,
+        "PUT /api/v1/rules/{id}": USER,
+        "DELETE /api/v1/rules/{id}": USER,
+        "GET /api/v1/silences": VIEWER,
+        "POST /api/v1/silences": USER,
+        "DELETE /api/v1/silences/{id}": USER,
+        "GET /api/v1/webhooks": ADMIN,
+        "POST /api/v1/webhooks": ADMIN,
+        "PUT /api/v1/webhooks/{id}": ADMIN,
+        "DELETE /api/v1/webhooks/{id}": ADMIN,
+        "POST /api/v1/webhooks/{id}/try": ADMIN,
+        "GET /api/v1/webhooks/{id}/deliveries": ADMIN,
+        "GET /api/v1/audit": ADMIN,
+    },
     "auth": {
         "GET /.well-known/jwks.json": ANYONE,
         "POST /api/v1/auth/register": ANYONE,

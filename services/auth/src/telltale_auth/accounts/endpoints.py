@@ -5,8 +5,9 @@ from fastapi import APIRouter, Response
 from telltale_auth.accounts import repository
 from telltale_auth.accounts.schemas import OwnChange, PasswordChange, Registered, Registration, User, UserChange
 from telltale_auth.dependencies import Accounts, Caller, Database, TheSettings, Visitor
-from telltale_auth.lists import Cursor, Limit, Page, Search, UserId, cursor_after, key_of
+from telltale_auth.lists import Search, UserId
 from telltale_shared.errors import Forbidden, Unauthenticated
+from telltale_shared.lists import Cursor, Limit, Page, cursor_after, key_of
 from telltale_shared.security import Admin, Person
 
 router = APIRouter(prefix="/api/v1")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
-from telltale_auth.lists import Instant
 from telltale_auth.passwords import MAX_LENGTH, MIN_LENGTH
+from telltale_shared.lists import Instant
 from telltale_shared.security import Role
 
 EMAIL_LENGTH = 254

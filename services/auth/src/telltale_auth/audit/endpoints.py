@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from telltale_auth.audit import repository
 from telltale_auth.audit.schemas import AuditEntry, AuditQuery
 from telltale_auth.dependencies import Database
-from telltale_auth.lists import Page, cursor_after, invalid_cursor, key_of
+from telltale_shared.lists import Page, cursor_after, invalid_cursor, key_of
 from telltale_shared.security import Admin
 
 router = APIRouter(prefix="/api/v1", tags=["audit"])

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from telltale_auth.audit.repository import Conditions
-from telltale_auth.lists import Instant
+from telltale_shared.lists import Instant
 
 Text = Annotated[str, Field(max_length=200)]
 

@@ -8,10 +8,10 @@ from fastapi.security import APIKeyHeader
 from telltale_auth.dependencies import Caller, Keys, Signer, never_stored
 from telltale_auth.keys.schemas import ApiKey, CreatedApiKey, NewApiKey
 from telltale_auth.keys.service import token_session
-from telltale_auth.lists import Page
 from telltale_auth.sessions.schemas import AccessToken
 from telltale_auth.tokens import ACCESS_SECONDS, Holder
 from telltale_shared.errors import Unauthenticated
+from telltale_shared.lists import Page
 from telltale_shared.security import KEY_LENGTH, KEY_PREFIX, Person
 
 router = APIRouter(prefix="/api/v1/auth/api-keys", tags=["API keys"], dependencies=[Depends(never_stored)])

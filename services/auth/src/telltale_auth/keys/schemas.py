@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from telltale_auth.accounts.schemas import NAME_LENGTH, Name
-from telltale_auth.lists import Instant
+from telltale_shared.lists import Instant
 from telltale_shared.security import Scope
 
 MAX_DAYS = 366

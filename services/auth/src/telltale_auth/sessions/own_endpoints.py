@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from telltale_auth.dependencies import Caller, TheirSessions
-from telltale_auth.lists import Page, UserId
+from telltale_auth.lists import UserId
 from telltale_auth.sessions.schemas import OpenSession
+from telltale_shared.lists import Page
 from telltale_shared.security import Admin, Person
 
 router = APIRouter(prefix="/api/v1")

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from telltale_auth.accounts.schemas import EMAIL_LENGTH, User
-from telltale_auth.lists import Instant
 from telltale_auth.passwords import MAX_LENGTH
+from telltale_shared.lists import Instant
 
 Secret = Annotated[str, Field(max_length=200)]
 

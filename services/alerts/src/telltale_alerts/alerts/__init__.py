@@ -1,0 +1,1 @@
+"""Alerts: what fires, what has fired, and who looks after it."""

@@ -1,0 +1,235 @@
+"""The one place where the stream and people meet: it evaluates, and keeps what came of it."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from telltale_alerts import keeping, metrics
+from telltale_alerts.evaluation.evaluator import Evaluator
+from telltale_alerts.evaluation.rules import SECOND, Rule
+from telltale_alerts.evaluation.state import Alert
+from telltale_alerts.rules.repository import enabled_rules
+from telltale_alerts.silences.repository import lasting_silences
+from telltale_shared.broker import Link, Place, StreamEvent, follow
+from telltale_shared.contracts import AnomalyDetected, Heartbeat, MalformedMessage, ReadingBatch, decode
+from telltale_shared.database import in_transaction
+from telltale_shared.errors import Unavailable
+from telltale_shared.topology import LIVE_STREAM
+
+log = structlog.get_logger("telltale.alerts")
+
+KEEP_PERIOD = 1.0
+"""Seconds between two times that the place in the stream is kept while no alert changes."""
+RETRY_SECONDS = 2.0
+PATIENCE = 5.0
+"""Seconds that a request waits for its turn."""
+BEHIND = 15.0
+"""Seconds that the stream's time may lag behind ours before nobody can tell what is silent."""
+
+
+class Monitor:
+    """Evaluates the live stream.
+
+    State, place in the stream, history and what is to be told are written in one transaction, and the next message is
+    taken once that is committed: after a crash at any point the stream is read on from the last such place.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        link: Link,
+        *,
+        max_series: int,
+        clock: Callable[[], int],
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._engine = engine
+        self._link = link
+        self._max_series = max_series
+        self._clock = clock
+        self._told = told
+        self._lock = asyncio.Lock()
+        self._evaluator = Evaluator()
+        self._place: Place | None = None
+        self._kept: Place | None = None
+        self._epoch = 0
+        self._problem: str | None = "nothing read yet"
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """To look at."""
+        return self._evaluator
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be kept right now, or None."""
+        return self._problem
+
+    @property
+    def behind(self) -> float | None:
+        """Seconds that the stream's time lags behind ours; None before its first message."""
+        return (self._clock() - self._evaluator.now) / SECOND if self._evaluator.now else None
+
+    def doubt(self, rule: Rule | None = None) -> str:
+        """Why a rule, or every rule, cannot tell what is the case; empty when it can."""
+        if self._link.problem is not None:
+            return f"no connection to the live stream ({self._link.problem})"
+        if self._problem is not None:
+            return self._problem
+        if self.behind is None:
+            return "nothing of the live stream has been seen yet"
+        if self.behind > BEHIND:
+            return f"the live stream is {self.behind:.0f} s behind"
+        return self._evaluator.doubt(rule) if rule is not None else ""
+
+    def figures(self) -> dict[str, float]:
+        """Numbers for the status page."""
+        alerts = self._evaluator.alerts.values()
+        return {
+            "series": float(len(self._evaluator.series)),
+            "rules": float(len(self._evaluator.rules)),
+            "alerts_open": float(len(alerts)),
+            "alerts_firing": float(sum(alert.fired_at is not None for alert in alerts)),
+            "behind_seconds": round(max(0.0, self.behind or 0.0), 3),
+        }
+
+    # --- the stream
+
+    async def begin(self) -> None:
+        """Take over, and read what was kept."""
+
+        async def work(connection: AsyncConnection) -> tuple[int, tuple[Evaluator, Place | None]]:
+            epoch = await keeping.take_over(connection)
+            return epoch, await keeping.read(connection, max_series=self._max_series)
+
+        self._epoch, (self._evaluator, self._place) = await in_transaction(self._engine, work)
+        self._kept = self._place
+        self._problem = None
+        metrics.watch(self)
+
+    async def run(self) -> None:
+        """Follow the stream until cancelled: behind the last message seen, or from now on."""
+        await follow(self._link, LIVE_STREAM, self.take, start="next", after=self._place)
+
+    async def take(self, event: StreamEvent) -> None:
+        """Evaluate one message; a change is kept before the next message comes."""
+        async with self._lock:
+            if self._place is not None and event.offset != self._place.offset + 1:
+                log.warning("messages of the live stream were lost", last=self._place.offset, next=event.offset)
+                self._evaluator.gap()
+            self._evaluate(event)
+            self._place = event.place
+            if self._evaluator.changes:
+                await self._keep_at_last()
+
+    def _evaluate(self, event: StreamEvent) -> None:
+        try:
+            message = decode(event.body)
+        except MalformedMessage as error:
+            metrics.MALFORMED.inc()
+            log.info("message not understood", offset=event.offset, schema=event.schema, reason=str(error))
+            return
+        match message:
+            case ReadingBatch():
+                metrics.IGNORED.inc(self._evaluator.readings(message))
+                metrics.READINGS.inc(message.count)
+            case AnomalyDetected():
+                self._evaluator.anomaly(message)
+            case Heartbeat():
+                self._evaluator.heartbeat(message)
+
+    async def keep(self) -> None:
+        """Keep the place in the stream every second until cancelled, so that little is read again after a crash."""
+        while True:
+            await asyncio.sleep(KEEP_PERIOD)
+            async with self._lock:
+                if self._place != self._kept or self._evaluator.changes:
+                    await self._keep_at_last()
+
+    async def _keep_at_last(self) -> None:
+        """Keep what there is, however long the database is away: the stream waits."""
+        while True:
+            try:
+                await self._keep()
+            except (DBAPIError, OSError, TimeoutError) as error:
+                self._problem = f"the database does not take what was evaluated: {type(error).__name__}"
+                log.warning("alerts held", error=str(error)[:300])
+                await asyncio.sleep(random.uniform(RETRY_SECONDS / 2, RETRY_SECONDS))
+            else:
+                return
+
+    async def _keep(self) -> None:
+        evaluator, place, now = self._evaluator, self._place, self._clock()
+
+        async def work(connection: AsyncConnection) -> keeping.Written:
+            return await keeping.write(connection, evaluator, place, epoch=self._epoch, now=now)
+
+        written = await in_transaction(self._engine, work)
+        written.apply([*(change.alert for change in evaluator.changes), *evaluator.touched_alerts])
+        for change in evaluator.changes:
+            metrics.CHANGES.labels(change.state).inc()
+        changed = bool(evaluator.changes)
+        evaluator.kept()
+        self._kept, self._problem = place, None
+        if changed:
+            self._told()
+
+    # --- people
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Evaluator]:
+        """The evaluator for a change by a person, which is kept at the end.
+
+        Raises:
+            Unavailable: the stream's own changes cannot be kept right now.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._lock.acquire()
+        except TimeoutError as error:
+            raise Unavailable(self._problem or "alerts are busy; try again in a moment") from error
+        try:
+            yield self._evaluator
+            await self._keep()
+        finally:
+            self._lock.release()
+
+    async def follow_rules(self) -> None:
+        """Rules were changed in the database: watch by them."""
+        async with self._turn() as evaluator, self._engine.connect() as connection:
+            evaluator.set_rules(await enabled_rules(connection))
+
+    async def follow_silences(self, *, by: str) -> None:
+        """Silences were changed in the database, by somebody: keep to them."""
+        async with self._turn() as evaluator, self._engine.connect() as connection:
+            evaluator.set_silences(await lasting_silences(connection, self._clock()), by=by)
+
+    async def acknowledge(self, alert_id: int, *, by: str, note: str) -> Alert | None:
+        """Somebody looks after an alert. None: no such alert is open."""
+        async with self._turn() as evaluator:
+            alert = _open(evaluator, alert_id)
+            if alert is not None and alert.fired_at is not None:
+                evaluator.acknowledge(alert, by=by, note=note)
+            return alert
+
+    async def give_back(self, alert_id: int, *, by: str) -> Alert | None:
+        """Nobody looks after an alert any more. None: no such alert is open."""
+        async with self._turn() as evaluator:
+            alert = _open(evaluator, alert_id)
+            if alert is not None and alert.acknowledged_by:
+                evaluator.give_back(alert, by=by)
+            return alert
+
+    async def forget_series(self, before: int) -> list[tuple[str, str]]:
+        """Watch no more what has been silent since ``before``, µs since 1970-01-01 UTC. Returns what that was."""
+        async with self._turn() as evaluator:
+            return evaluator.forget(before)
+
+
+def _open(evaluator: Evaluator, alert_id: int) -> Alert | None:
+    return next((alert for alert in evaluator.alerts.values() if alert.id == alert_id), None)

@@ -1,0 +1,1 @@
+"""Silences: what nobody is told of, until when and why."""
