@@ -1,0 +1,216 @@
+"""The service as a process of its own: killed at any moment, it goes on behind the last message that it has kept."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telltale_alerts import keeping
+from telltale_alerts.evaluation.evaluator import Evaluator
+from telltale_alerts.housekeeping import Housekeeping
+from telltale_alerts.keeping import Superseded
+from telltale_alerts.monitor import Monitor
+from telltale_shared.broker import BrokerAddress, Link, Place, Publisher, StreamEvent, follow
+from telltale_shared.contracts import AlertChanged, decode, encode, schema_of
+from telltale_shared.database import create_engine, in_transaction
+from telltale_shared.system_events import now_us
+from telltale_shared.testing import Access, eventually
+from telltale_shared.topology import LIVE_READINGS, LIVE_STREAM, topology
+from telltale_shared.validation import DAY
+
+from .conftest import reading
+from .messages import at, readings, rule
+
+pytestmark = pytest.mark.anyio
+
+INSERT_RULE = """
+INSERT INTO rules (revision, version, name, kind, severity, enabled, built_in, sources, categories, hold, clear_after,
+  direction, threshold, clear_value, min_score, anomaly_kinds, changed_at, changed_by)
+VALUES (1, 1, 'Too hot', 'threshold', 'critical', TRUE, FALSE, '[]', '[]', 0, 0, 'above', 90, NULL, 0, '[]',
+  UTC_TIMESTAMP(6), 'test')
+"""
+
+
+@pytest.fixture
+async def engine(migrated: Access) -> AsyncIterator[AsyncEngine]:
+    """The database with one rule and nothing else."""
+    engine = create_engine(migrated.url, migrated.password)
+    async with engine.begin() as connection:
+        for table in ("outbox", "history", "alerts", "series"):
+            await connection.execute(text(f"DELETE FROM {table}"))
+        await connection.execute(text("DELETE FROM rules WHERE NOT built_in"))
+        await connection.execute(text(INSERT_RULE))
+        await connection.execute(text("UPDATE checkpoint SET stream_offset=NULL, checksum=NULL, clock='{}'"))
+    yield engine
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def service(database: Access, broker: Access, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    environment = {
+        **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+        "AMQP_URL": broker.url,
+        "AMQP_PASSWORD": broker.password,
+        "ALERTS_DATABASE_URL": database.url,
+        "ALERTS_DATABASE_PASSWORD": database.password,
+        "ALERTS_PORT": str(port),
+        "AUTH_URL": "http://127.0.0.1:1",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "telltale_alerts", env=environment, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 30)
+
+
+async def rows(engine: AsyncEngine, query: str) -> list[Any]:
+    async with engine.connect() as connection:
+        return list(await connection.execute(text(query)))
+
+
+async def test_killed_again_and_again_it_tells_every_change_once(
+    engine: AsyncEngine, migrated: Access, new_broker: Callable[[], Access], free_port: int
+) -> None:
+    broker = new_broker()
+    told: list[AlertChanged] = []
+
+    async def collect(event: StreamEvent) -> None:
+        message = decode(event.body)
+        if isinstance(message, AlertChanged):
+            told.append(message)
+
+    address = BrokerAddress(broker.url, broker.password)
+    link = Link(address, topology(), name="test")
+    listening = asyncio.create_task(follow(link, LIVE_STREAM, collect, start="first"))
+    swings = 60
+    async with Publisher(address, topology(), name="test") as publisher:
+        async with service(migrated, broker, free_port):
+            await eventually(lambda: _has_place(engine), 40)
+
+        async def publish() -> None:
+            for n in range(2 * swings):
+                message = reading(20.0 if n % 2 else 97.0)
+                await publisher.publish(LIVE_READINGS, encode(message), schema=schema_of(message))
+                await asyncio.sleep(0.05)
+
+        publishing = asyncio.create_task(publish())
+        while not publishing.done():
+            async with service(migrated, broker, free_port) as process:
+                await asyncio.sleep(random.uniform(1.5, 3.0))
+                process.send_signal(signal.SIGKILL)
+        async with service(migrated, broker, free_port):
+            await eventually(lambda: _has_history(engine, 2 * swings), 60)
+            await eventually(lambda: len({message.number for message in told}) == 2 * swings, 60)
+    history = await rows(engine, "SELECT id, alert_id, state, at FROM history ORDER BY id")
+    assert [row.state for row in history] == ["firing", "resolved"] * swings
+    assert len({row.alert_id for row in history}) == swings
+    assert [row.at for row in history] == sorted(row.at for row in history)
+    # A crash between the broker's confirm and the row's deletion tells one again; its number says so.
+    assert {message.number for message in told} == {row.id for row in history}
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _has_place(engine: AsyncEngine) -> bool:
+    (row,) = await rows(engine, "SELECT stream_offset FROM checkpoint")
+    return row.stream_offset is not None
+
+
+async def _has_history(engine: AsyncEngine, count: int) -> bool:
+    (row,) = await rows(engine, "SELECT COUNT(*) AS n FROM history")
+    assert row.n <= count
+    return bool(row.n == count)
+
+
+def _monitor(engine: AsyncEngine) -> Monitor:
+    link = Link(BrokerAddress("amqp://nowhere", ""), topology(), name="test")
+    return Monitor(engine, link, max_series=100, clock=now_us)
+
+
+def _event(offset: int, value: float, second: float) -> StreamEvent:
+    message = readings(second, value)
+    return StreamEvent(offset, encode(message), schema_of(message), {})
+
+
+async def test_what_is_kept_is_found_again(engine: AsyncEngine) -> None:
+    first = _monitor(engine)
+    await first.begin()
+    await first.take(_event(7, 97.0, 1))
+    second = _monitor(engine)
+    await second.begin()
+    (kept,), (found,) = first.evaluator.alerts.values(), second.evaluator.alerts.values()
+    assert found == kept
+    assert second.evaluator.series == first.evaluator.series
+    assert second.evaluator.clock.kept == first.evaluator.clock.kept
+    await second.take(_event(8, 20.0, 2))
+    assert [row.state for row in await rows(engine, "SELECT state FROM history ORDER BY id")] == ["firing", "resolved"]
+
+
+async def test_of_two_processes_the_later_one_evaluates(engine: AsyncEngine) -> None:
+    first, second = _monitor(engine), _monitor(engine)
+    await first.begin()
+    await second.begin()
+    with pytest.raises(Superseded):
+        await first.take(_event(7, 97.0, 1))
+    assert await rows(engine, "SELECT id FROM alerts") == []
+    await second.take(_event(7, 97.0, 1))
+    assert len(await rows(engine, "SELECT id FROM alerts")) == 1
+
+
+async def test_a_transaction_that_fails_leaves_nothing_behind_and_is_made_up_for(engine: AsyncEngine) -> None:
+    evaluator = Evaluator(rules=[rule()])
+    evaluator.readings(readings(1, 97.0))
+
+    async def begin(connection: Any) -> int:
+        return await keeping.take_over(connection)
+
+    epoch = await in_transaction(engine, begin)
+
+    class Lost(Exception):
+        """The connection, before the commit."""
+
+    async def fail(connection: Any) -> None:
+        await keeping.write(connection, evaluator, Place(1, 1), epoch=epoch, now=at(1))
+        raise Lost
+
+    with pytest.raises(Lost):
+        await in_transaction(engine, fail)
+    (alert,) = evaluator.alerts.values()
+    assert (alert.id, alert.notified) == (None, False)
+    assert await rows(engine, "SELECT id FROM alerts") == []
+
+    async def succeed(connection: Any) -> keeping.Written:
+        return await keeping.write(connection, evaluator, Place(1, 1), epoch=epoch, now=at(1))
+
+    (await in_transaction(engine, succeed)).apply([alert])
+    (row,) = await rows(engine, "SELECT id, notified FROM alerts")
+    assert (row.id, bool(row.notified)) == (alert.id, alert.notified)
+    assert alert.notified
+
+
+async def test_old_alerts_and_series_are_forgotten(engine: AsyncEngine) -> None:
+    monitor = _monitor(engine)
+    await monitor.begin()
+    await monitor.take(_event(1, 97.0, 1))
+    await monitor.take(_event(2, 20.0, 2))
+    housekeeping = Housekeeping(engine, monitor, history_days=5, series_days=3)
+    await housekeeping.tidy_up(at(2) + 2 * DAY)
+    assert len(await rows(engine, "SELECT id FROM history")) == 2
+    assert len(await rows(engine, "SELECT source FROM series")) == 1
+    await housekeeping.tidy_up(at(2) + 4 * DAY)
+    assert await rows(engine, "SELECT source FROM series") == []
+    await housekeeping.tidy_up(at(2) + 6 * DAY)
+    assert await rows(engine, "SELECT id FROM history") == []
+    assert await rows(engine, "SELECT id FROM alerts") == []
