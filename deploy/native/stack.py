@@ -185,7 +185,7 @@ def print_addresses(layout: Layout, user: Mapping[str, str]) -> None:
     """Print where everything is and how to get in."""
     here = "http://127.0.0.1"
     print(f"\n  Dashboard    {here}:{layout.port('ui')}")
-    for name in ("query", "auth", "generator"):
+    for name in ("query", "auth", "alerts", "generator"):
         print(f"  {name:<12} {here}:{layout.port(name)}/docs")
     print(f"  gateway      ws://127.0.0.1:{layout.port('gateway')}/api/v1/stream")
     if (DEFAULTS | dict(user))["DEMO_ACCOUNTS"].lower() in ("true", "1", "yes", "on"):

@@ -45,7 +45,7 @@ def test_same_port(compose: dict[str, Any], process: Process) -> None:
 
 def test_published_on_loopback_only(compose: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in compose.items() if "ports" in service}
-    assert set(published) == {"ui", "query", "auth", "gateway", "generator"}
+    assert set(published) == {"ui", "query", "auth", "alerts", "gateway", "generator"}
     assert all(re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port) for ports in published.values() for port in ports)
 
 

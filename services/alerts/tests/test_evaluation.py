@@ -91,6 +91,12 @@ class TestThreshold:
         assert feed(evaluator, readings(1, 99)) == []
         assert feed(evaluator, readings(1, 99, source="press-2")) == [(State.FIRING, 1)]
 
+    def test_a_sender_whose_clock_is_wrong_cannot_send_from_the_future(self) -> None:
+        evaluator = Evaluator(rules=[rule()])
+        feed(evaluator, heartbeat(0))
+        assert evaluator.readings(readings(36_000, 99)) == 1
+        assert feed(evaluator, readings(1, 99)) == [(State.FIRING, 1)]
+
     def test_columns_that_do_not_fit_are_refused(self) -> None:
         evaluator = Evaluator(rules=[rule()])
         broken = readings(1, 99, 99)

@@ -58,6 +58,8 @@ class Monitor:
         self._place: Place | None = None
         self._kept: Place | None = None
         self._epoch = 0
+        self._behind_database = ""
+        """Who changed rules or silences in the database that the evaluator does not know of yet."""
         self._problem: str | None = "nothing read yet"
 
     @property
@@ -108,6 +110,7 @@ class Monitor:
             return epoch, await keeping.read(connection, max_series=self._max_series)
 
         self._epoch, (self._evaluator, self._place) = await in_transaction(self._engine, work)
+        self._evaluator.begin(self._clock())
         self._kept = self._place
         self._problem = None
         metrics.watch(self)
@@ -148,6 +151,8 @@ class Monitor:
         while True:
             await asyncio.sleep(KEEP_PERIOD)
             async with self._lock:
+                if self._behind_database:
+                    await self._catch_up()
                 if self._place != self._kept or self._evaluator.changes:
                     await self._keep_at_last()
 
@@ -199,15 +204,33 @@ class Monitor:
         finally:
             self._lock.release()
 
-    async def follow_rules(self) -> None:
-        """Rules were changed in the database: watch by them."""
-        async with self._turn() as evaluator, self._engine.connect() as connection:
-            evaluator.set_rules(await enabled_rules(connection))
+    async def follow(self, *, by: str) -> None:
+        """Rules or silences were changed in the database, by somebody: watch by them and keep to them.
 
-    async def follow_silences(self, *, by: str) -> None:
-        """Silences were changed in the database, by somebody: keep to them."""
-        async with self._turn() as evaluator, self._engine.connect() as connection:
-            evaluator.set_silences(await lasting_silences(connection, self._clock()), by=by)
+        Raises:
+            Unavailable: not right now, but as soon as that is possible.
+        """
+        self._behind_database = by
+        async with self._turn():
+            await self._read_database()
+
+    async def _read_database(self) -> None:
+        by, self._behind_database = self._behind_database, ""
+        try:
+            async with self._engine.connect() as connection:
+                rules = await enabled_rules(connection)
+                silences = await lasting_silences(connection, self._clock())
+        except (DBAPIError, OSError, TimeoutError):
+            self._behind_database = by
+            raise
+        self._evaluator.set_rules(rules)
+        self._evaluator.set_silences(silences, by=by)
+
+    async def _catch_up(self) -> None:
+        try:
+            await self._read_database()
+        except (DBAPIError, OSError, TimeoutError) as error:
+            log.warning("changed rules and silences are not watched by yet", error=str(error)[:200])
 
     async def acknowledge(self, alert_id: int, *, by: str, note: str) -> Alert | None:
         """Somebody looks after an alert. None: no such alert is open."""

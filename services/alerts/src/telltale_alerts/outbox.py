@@ -59,5 +59,5 @@ class Outbox:
             await self._publisher.publish(row.routing_key, row.body, schema=row.type, timeout=PUBLISH_TIMEOUT)
         if rows:
             async with self._engine.begin() as connection:
-                await connection.execute(delete(outbox).where(outbox.c.id <= rows[-1].id))
+                await connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
         return len(rows) == AT_ONCE

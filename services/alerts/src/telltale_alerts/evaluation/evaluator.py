@@ -97,7 +97,7 @@ class Evaluator:
         if not batch.count == len(batch.index) == len(batch.observed_at):
             return batch.count
         self._advance(batch.published_at, batch.service)
-        latest = batch.published_at + FUTURE_SKEW
+        latest = self.now + FUTURE_SKEW
         known = [self._series(key.source, key.category, key.unit, batch.service) for key in batch.series]
         ignored = 0
         for which, observed_at, value in zip(batch.index, batch.observed_at, batch.value, strict=True):
@@ -114,7 +114,9 @@ class Evaluator:
         """Takes what the detector found; told again, it changes nothing."""
         self._advance(found.detected_at, DETECTOR_SERVICE)
         one = self._series(found.source, found.category, found.unit, "")
-        if one is None or found.observed_at in one.anomalies:
+        if one is None or found.observed_at in one.anomalies or check_value(found.score) is not None:
+            return
+        if not 0 < found.observed_at < self.now + FUTURE_SKEW:
             return
         if len(one.anomalies) == ANOMALIES_KNOWN and found.observed_at < one.anomalies[0]:
             return
@@ -131,6 +133,8 @@ class Evaluator:
     def heartbeat(self, beat: Heartbeat) -> None:
         """Takes what a service says of itself: it moves the time on, and the writer's holds the ledger."""
         self._advance(beat.at, beat.service)
+        if beat.at >= self.now + FUTURE_SKEW:
+            return  # a clock that is wrong, or the first word after an outage: the next one is soon to come
         troubles = [f"{name}: {line}" for name, line in beat.dependencies.items() if line != "ok"]
         trouble = "" if beat.health == "ok" else "; ".join(troubles) or beat.health
         newest = self.clock.heard(beat.service, beat.at, trouble)
@@ -141,6 +145,11 @@ class Evaluator:
     def gap(self) -> None:
         """Messages were lost: from here on nothing is known of what was silent before."""
         self.clock.lose_sight()
+
+    def begin(self, now: int) -> None:
+        """Where nothing is known of any time before, it is ``now``, µs since 1970-01-01 UTC."""
+        if not self.now:
+            self.clock.advance(now, "")
 
     def pass_to(self, at: int) -> None:
         """It is ``at`` now, µs since 1970-01-01 UTC."""

@@ -46,7 +46,7 @@ class RuleService:
             await audit.record(connection, actor, "rule.created", body.name, body.model_dump(mode="json"))
             return await repository.by_id(connection, rule_id)
 
-        return await self._carry_out(work)
+        return await self._carry_out(work, actor)
 
     async def change(self, rule_id: int, body: RuleBody, actor: Actor, *, version: int | None) -> StoredRule:
         """Replace a rule. What it has open ends, unless only its name or severity changes.
@@ -83,7 +83,7 @@ class RuleService:
             await audit.record(connection, actor, "rule.changed", body.name, body.model_dump(mode="json"))
             return await repository.by_id(connection, rule_id)
 
-        return await self._carry_out(work)
+        return await self._carry_out(work, actor)
 
     async def delete(self, rule_id: int, actor: Actor) -> None:
         """Delete a rule; what it has open ends.
@@ -103,15 +103,15 @@ class RuleService:
             await audit.record(connection, actor, "rule.deleted", old.rule.name)
             return old
 
-        await self._carry_out(work)
+        await self._carry_out(work, actor)
 
-    async def _carry_out(self, work: repository.Work) -> StoredRule:
+    async def _carry_out(self, work: repository.Work, actor: Actor) -> StoredRule:
         try:
             stored = await in_transaction(self._engine, work)
         except IntegrityError as error:
             raise _name_taken() from error
         assert stored is not None  # noqa: S101 - it was written in the same transaction
-        await self._monitor.follow_rules()
+        await self._monitor.follow(by=actor.name)
         return stored
 
 

@@ -106,6 +106,13 @@ async def settle_delivery(connection: AsyncConnection, delivery_id: int, **value
     await connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(values))
 
 
+async def give_up(connection: AsyncConnection, webhook_id: int, at: datetime) -> None:
+    """Send nothing of what waits for a webhook: it was switched off."""
+    waiting = (deliveries.c.webhook_id == webhook_id) & (deliveries.c.state == WAITING)
+    values = {"state": FAILED, "ended_at": at, "next_at": None, "problem": "the webhook was switched off"}
+    await connection.execute(update(deliveries).where(waiting).values(values))
+
+
 async def all_webhooks(connection: AsyncConnection) -> list[Any]:
     """Every webhook, in the order of their making."""
     return list(await connection.execute(select(webhooks).order_by(webhooks.c.id)))

@@ -63,6 +63,8 @@ class WebhookService:
         async def work(connection: AsyncConnection) -> Any:
             await self._find(connection, webhook_id, lock=True)
             await repository.change(connection, webhook_id, _columns(body, actor))
+            if not body.enabled:
+                await repository.give_up(connection, webhook_id, instant(now_us()))
             await self._record(connection, actor, "webhook.changed", body)
             return await repository.by_id(connection, webhook_id)
 
