@@ -28,6 +28,8 @@ KEEP_PERIOD = 1.0
 RETRY_SECONDS = 2.0
 PATIENCE = 5.0
 """Seconds that a request waits for its turn."""
+BOOKKEEPING = 1
+"""Offsets without a message that the broker takes where a segment of the stream begins, to note its publishers."""
 BEHIND = 15.0
 """Seconds that the stream's time may lag behind ours before nobody can tell what is silent."""
 
@@ -122,7 +124,7 @@ class Monitor:
     async def take(self, event: StreamEvent) -> None:
         """Evaluate one message; a change is kept before the next message comes."""
         async with self._lock:
-            if self._place is not None and event.offset != self._place.offset + 1:
+            if self._place is not None and not 0 < event.offset - self._place.offset <= 1 + BOOKKEEPING:
                 log.warning("messages of the live stream were lost", last=self._place.offset, next=event.offset)
                 self._evaluator.gap()
             self._evaluate(event)
