@@ -242,16 +242,21 @@ async def test_an_unknown_name_is_no_error_but_tried_again_later(api: Api) -> No
 
 async def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "TIMEOUT", 0.2)
+    left = asyncio.Event()
 
-    async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
+        writer.close()
+        left.set()
 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with http_client() as http:
         it = Dispatcher(None, http, private=True)  # type: ignore[arg-type]  # sends one, and looks nothing up
         assert await it.send(Due(1, b"{}", 0, 1, "pager", url, "s")) == "no answer within 0.2 s"
+    await left.wait()
     server.close()
+    await server.wait_closed()
 
 
 def test_attempts_wait_longer_and_longer_and_end() -> None:
