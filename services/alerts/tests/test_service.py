@@ -133,6 +133,9 @@ async def test_a_rule_is_changed_with_its_version_and_deleted(api: Api) -> None:
     assert (await api.call("GET", path)).status_code == 404
     actions = [entry["action"] for entry in (await api.call("GET", "/audit")).json()["items"]]
     assert actions == ["rule.deleted", "rule.changed", "rule.created"]
+    found = (await api.call("GET", "/audit", params={"q": "CHANGED"})).json()
+    assert [entry["action"] for entry in found["items"]] == ["rule.changed"]
+    assert (await api.call("GET", "/audit", params={"q": "°%_"})).json()["total"] == 0
 
 
 async def test_two_rules_do_not_share_a_name(api: Api) -> None:

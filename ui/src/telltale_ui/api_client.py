@@ -118,6 +118,6 @@ class SignedInApi(DataCalls, AlertCalls, AccountCalls):
         return self._page(f"{self._query}/logs", params)
 
     def audit(self, service: str, params: Params) -> Page:
-        """One page of who changed what: ``service`` is ``records`` (query) or ``accounts`` (auth)."""
-        base = self._auth if service == "accounts" else self._query
-        return self._page(f"{base}/audit", params)
+        """One page of who changed what: ``service`` is ``records`` (query), ``accounts`` (auth) or ``alerts``."""
+        bases = {"records": self._query, "accounts": self._auth, "alerts": self._alerts}
+        return self._page(f"{bases[service]}/audit", params)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import String, and_, cast, func, insert, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_alerts.dependencies import Actor
@@ -37,9 +37,12 @@ async def record(
     )
 
 
-async def page(connection: AsyncConnection, *, before_id: int | None, limit: int) -> tuple[list[Any], int]:
-    """The newest rows with ids below ``before_id``, and how many there are."""
-    total = (await connection.execute(select(func.count()).select_from(audit_log))).scalar_one()
-    older = audit_log.c.id < before_id if before_id is not None else audit_log.c.id > 0
-    rows = await connection.execute(select(audit_log).where(older).order_by(audit_log.c.id.desc()).limit(limit))
+async def page(connection: AsyncConnection, *, search: str, before_id: int | None, limit: int) -> tuple[list[Any], int]:
+    """The newest rows with ids below ``before_id``, and how many there are, of those that have ``search`` in them."""
+    # Cast, so that an ASCII column can be compared with any text.
+    columns = (cast(audit_log.c[name], String) for name in ("actor", "action", "target"))
+    wanted = or_(*(column.icontains(search, autoescape=True) for column in columns)) if search else true()
+    total = (await connection.execute(select(func.count()).select_from(audit_log).where(wanted))).scalar_one()
+    here = wanted if before_id is None else and_(wanted, audit_log.c.id < before_id)
+    rows = await connection.execute(select(audit_log).where(here).order_by(audit_log.c.id.desc()).limit(limit))
     return list(rows), int(total)

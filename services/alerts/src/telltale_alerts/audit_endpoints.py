@@ -1,8 +1,8 @@
 """``GET /audit``: ADMIN only."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from telltale_alerts import audit
 from telltale_alerts.dependencies import Database
@@ -25,8 +25,14 @@ class AuditEntry(Numbered):
 
 
 @router.get("", summary="Who changed what, newest first")
-async def list_audit(_: Admin, database: Database, limit: Limit = 50, cursor: Cursor = None) -> Page[AuditEntry]:
+async def list_audit(
+    _: Admin,
+    database: Database,
+    q: Annotated[str, Query(max_length=200, description="A part of actor, action or target; any case.")] = "",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[AuditEntry]:
     async with database.connect() as connection:
-        rows, total = await audit.page(connection, before_id=before(cursor), limit=limit + 1)
+        rows, total = await audit.page(connection, search=q, before_id=before(cursor), limit=limit + 1)
     items = [AuditEntry.model_validate({**row._mapping, "id": str(row.id)}) for row in rows]
     return cut(items, limit, total)

@@ -9,6 +9,8 @@ from telltale_ui.api_client import Page
 from telltale_ui.paging import Pager
 
 LOGS, RECORD_AUDIT, ACCOUNT_AUDIT = "Service logs", "Changes to data", "Changes to accounts"
+ALERT_AUDIT = "Changes to alerts"
+AUDITS = {RECORD_AUDIT: "records", ACCOUNT_AUDIT: "accounts", ALERT_AUDIT: "alerts"}
 LEVELS = ["info", "warning", "error", "critical"]
 LOG_COLUMNS = {
     "at": "At",
@@ -34,9 +36,7 @@ def detail_text(detail: Any) -> str | None:
 
 st.title("Logs and audit")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    kind = st.segmented_control(
-        "Show", [LOGS, RECORD_AUDIT, ACCOUNT_AUDIT], default=LOGS, required=True, key="log", bind="query-params"
-    )
+    kind = st.segmented_control("Show", [LOGS, *AUDITS], default=LOGS, required=True, key="log", bind="query-params")
     search = st.text_input("Search", key="text", bind="query-params", icon=":material/search:", placeholder="Any word")
     level = (
         st.selectbox("Level", LEVELS, index=None, key="level", bind="query-params", placeholder="All", width=150)
@@ -59,7 +59,7 @@ page: Page
 if kind == LOGS:
     page, columns, noun = api.logs(asked), LOG_COLUMNS, "entries"
 else:
-    page = api.audit("records" if kind == RECORD_AUDIT else "accounts", asked)
+    page = api.audit(AUDITS[kind], asked)
     columns, noun = ACCOUNT_COLUMNS if kind == ACCOUNT_AUDIT else AUDIT_COLUMNS, "changes"
 
 if page.items:
