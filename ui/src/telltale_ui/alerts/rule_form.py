@@ -21,13 +21,13 @@ ANOMALY_KINDS = ["spike", "level_shift", "variance", "season", "flatline", "out_
 def rule_dialog(series: Sequence[dict[str, Any]], rule: dict[str, Any] | None = None) -> None:
     """A new rule, or ``rule`` to be changed."""
     body = _form(series, rule or {})
+    past, tried = "", False
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if body["condition"]["kind"] != "missing_readings":
             past = st.segmented_control("Past", list(PASTS), default="1 h", required=True, key="trial_past")
-            if st.button("Try it", icon=":material/science:", key="rule_try"):
-                st.session_state["trial_asked"] = True
+            tried = st.button("Try it", icon=":material/science:", key="rule_try")
         save = st.button("Save", type="primary", icon=":material/check:", key="rule_save")
-    if st.session_state.pop("trial_asked", False):
+    if tried:
         _try(body, PASTS[past])
     if save:
         _save(body, rule)
