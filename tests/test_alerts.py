@@ -68,7 +68,7 @@ def usual(stack: Stack) -> tuple[float, float]:
     """The middle of the series in the last minutes, and the size of its noise."""
     since = (datetime.now(UTC) - timedelta(minutes=2)).isoformat()
     with stack.client("query") as query:
-        params = {"source": SOURCE, "category": CATEGORY, "from": since, "limit": 1000}
+        params = {"source": SOURCE, "category": CATEGORY, "from": since, "limit": "1000"}
         values = [one["value"] for one in query.get("/records", params=params).raise_for_status().json()["items"]]
     assert len(values) > 20
     middle = statistics.median(values)

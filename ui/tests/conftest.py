@@ -113,8 +113,8 @@ def ui_process(ui_server: Server) -> psutil.Process:
 @pytest.fixture
 def client(stand_in: str) -> Iterator[ApiClient]:
     """A client of the stand-in services."""
-    urls = dict.fromkeys(("auth_url", "query_url", "generator_url", "alerts_url"), stand_in)
-    with closing(ApiClient(**urls)) as client:
+    at = stand_in
+    with closing(ApiClient(auth_url=at, query_url=at, generator_url=at, alerts_url=at)) as client:
         yield client
 
 

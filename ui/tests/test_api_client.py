@@ -3,12 +3,10 @@ import pytest
 
 from telltale_ui.api_client import ApiClient, ApiError, SignedInApi
 
-ELSEWHERE = {
-    "auth_url": "http://auth",
-    "query_url": "http://query",
-    "generator_url": "http://generator",
-    "alerts_url": "http://alerts",
-}
+
+def _elsewhere(http: httpx.Client | None = None, *, at: str = "http://somewhere") -> ApiClient:
+    """A client of services that are all at one address."""
+    return ApiClient(auth_url=at, query_url=at, generator_url=at, alerts_url=at, http=http)
 
 
 def _signed_in(client: ApiClient) -> SignedInApi:
@@ -35,7 +33,7 @@ def test_a_wrong_password_is_refused_in_the_services_words(client: ApiClient) ->
 
 
 def test_a_service_that_is_down_is_an_error_without_status() -> None:
-    client = ApiClient(**dict.fromkeys(ELSEWHERE, "http://127.0.0.1:1"))
+    client = _elsewhere(at="http://127.0.0.1:1")
     with pytest.raises(ApiError, match="starting") as caught:
         client.start_session("user@example.com", "Password123!")
     assert caught.value.status == 0
@@ -44,7 +42,7 @@ def test_a_service_that_is_down_is_an_error_without_status() -> None:
 
 def test_an_error_that_is_no_problem_document_still_reads_well() -> None:
     http = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(502, text="<html>")))
-    client = ApiClient(**ELSEWHERE, http=http)
+    client = _elsewhere(http)
     with pytest.raises(ApiError) as caught:
         client.start_session("a", "b")
     assert (caught.value.title, caught.value.status) == ("Bad Gateway", 502)
@@ -81,6 +79,6 @@ def test_a_refused_token_is_renewed_once() -> None:
         return "new" if renew else "old"
 
     http = httpx.Client(transport=httpx.MockTransport(answer))
-    client = ApiClient(**ELSEWHERE, http=http)
+    client = _elsewhere(http)
     assert client.signed_in(token).logs({}).items == []
     assert asked == [False, True]

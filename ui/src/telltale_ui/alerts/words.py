@@ -28,7 +28,8 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 def duration(seconds: float) -> str:
     """A duration in at most two units."""
-    left, parts = round(seconds), []
+    left = round(seconds)
+    parts: list[str] = []
     for size, unit in _UNITS:
         if left >= size and len(parts) < 2:
             parts.append(f"{left // size} {unit}")
