@@ -24,7 +24,9 @@ def _routes_of(routes: list[Route]) -> set[str]:
 
 
 def test_every_route_is_in_the_table() -> None:
-    with closing(ApiClient(auth_url="http://a", query_url="http://q", generator_url="http://g")) as api:
+    with closing(
+        ApiClient(auth_url="http://a", query_url="http://q", generator_url="http://g", alerts_url="http://l")
+    ) as api:
         found = _routes_of(create_routes(api, Tickets()))
     assert found == ACCESS["ui"].keys(), 'say who may call it, in ACCESS["ui"] of telltale_shared.security.access'
 
