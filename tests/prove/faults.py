@@ -22,6 +22,8 @@ from tests.prove.system import System
 
 STOPS_WITHIN = 10.0
 """Seconds that every service may take to stop in order."""
+QUIET_LINK = 15.0
+"""Seconds after which a link that carries hardly anything is cut all the same."""
 BROKER_ROOM = "512MB"
 """The free disk below which the broker raises its alarm, as deploy/rabbitmq/telltale.conf has it."""
 BROKER_MEMORY = "0.25"
@@ -152,8 +154,12 @@ async def _slow(scene: Scene, step: Step) -> None:
 async def _cut_after_bytes(scene: Scene, step: Step) -> None:
     link = _link(scene, step)
     link.budget = 1 + int(step.draw * 100_000) % 10_000
-    while link.budget is not None:
+    until = time.monotonic() + QUIET_LINK
+    while link.budget is not None and time.monotonic() < until:
         await asyncio.sleep(0.05)
+    if link.budget is not None:
+        link.budget = None
+        link.cut()
 
 
 async def _lose_ok(scene: Scene, step: Step) -> None:

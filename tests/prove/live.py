@@ -12,6 +12,7 @@ import websockets
 from tests.prove.system import System
 from websockets.asyncio.client import ClientConnection
 
+FIRST_READING = 20.0
 AGAIN_AFTER = 60.0
 """Seconds after which the session is renewed; it would end after five minutes."""
 
@@ -39,6 +40,13 @@ class Watcher:
     def longest_gap(self) -> float:
         """Seconds; what has not ended yet counts."""
         return max(self._longest, time.monotonic() - self._last) if self._last else float("inf")
+
+    async def until_watching(self) -> None:
+        """Wait for the first reading, but not for ever: the feed itself may be what is broken."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_READING):
+                while not self.readings:
+                    await asyncio.sleep(0.05)
 
     async def run(self) -> None:
         """Follow until cancelled."""

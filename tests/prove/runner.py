@@ -106,6 +106,7 @@ class Runner:
             watching = tasks.create_task(watcher.run())
             posting = tasks.create_task(scene.posts.run(done))
             try:
+                await watcher.until_watching()
                 async with asyncio.TaskGroup() as steps:
                     for step in schedule.steps:
                         steps.create_task(self._step(scene, step, recovery))
