@@ -46,7 +46,7 @@ class Scene:
 
 Inject = Callable[[Scene, Step], Awaitable[None]]
 
-SERVICES = ("generator", "writer", "detector", "gateway", "auth", "query", "jobs", "ui")
+SERVICES = ("generator", "writer", "detector", "gateway", "auth", "query", "jobs", "ui", "alerts")
 ON_THE_WAY = ("load/rabbitmq", "generator/rabbitmq", "writer/rabbitmq", "writer/mariadb")
 EVERYBODY = (*SERVICES, "generator-host")
 
@@ -177,7 +177,9 @@ async def _lose_ok(scene: Scene, step: Step) -> None:
 
 
 async def _kill_sessions(scene: Scene, step: Step) -> None:
-    victims = text("SELECT id FROM information_schema.processlist WHERE user IN ('telltale_writer', 'telltale_query')")
+    victims = text(
+        "SELECT id FROM information_schema.processlist WHERE user IN ('telltale_writer', 'telltale_query', 'telltale_auth')"
+    )
     end = asyncio.get_running_loop().time() + step.seconds
     while asyncio.get_running_loop().time() < end:
         with suppress(DBAPIError, OSError, TimeoutError):

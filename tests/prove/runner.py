@@ -28,10 +28,20 @@ LIVE_GAP = 5.0
 """Seconds without a reading on the live feed that count as standing still, on a machine that is busy with all this."""
 LOAD_LINK = "load/rabbitmq"
 LINKS = (
-    *(f"{process}/mariadb" for process in ("auth", "jobs", "query", "writer")),
+    *(f"{process}/mariadb" for process in ("alerts", "auth", "jobs", "query", "writer")),
     *(
         f"{process}/rabbitmq"
-        for process in ("auth", "detector", "gateway", "generator", "generator-host", "jobs", "query", "writer")
+        for process in (
+            "alerts",
+            "auth",
+            "detector",
+            "gateway",
+            "generator",
+            "generator-host",
+            "jobs",
+            "query",
+            "writer",
+        )
     ),
     LOAD_LINK,
 )

@@ -42,6 +42,7 @@ LASTING: dict[str, tuple[float, float]] = {
     "poison": (3, 6),
     "clock of a source an hour off": (2, 5),
     "WebSocket client that stops reading": (2, 5),
+    "kill alerts": AT_ONCE,
 }
 """Every fault, with the shortest and the longest time in seconds that it lasts."""
 
