@@ -177,9 +177,8 @@ async def _lose_ok(scene: Scene, step: Step) -> None:
 
 
 async def _kill_sessions(scene: Scene, step: Step) -> None:
-    victims = text(
-        "SELECT id FROM information_schema.processlist WHERE user IN ('telltale_writer', 'telltale_query', 'telltale_auth')"
-    )
+    users = "'telltale_writer', 'telltale_query', 'telltale_auth', 'telltale_alerts'"
+    victims = text(f"SELECT id FROM information_schema.processlist WHERE user IN ({users})")
     end = asyncio.get_running_loop().time() + step.seconds
     while asyncio.get_running_loop().time() < end:
         with suppress(DBAPIError, OSError, TimeoutError):
