@@ -89,6 +89,8 @@ class StandIn:
         self.deleted: set[str] = set()
         self.exports_left = 0
         self.changes = 0
+        self.dead = replies.dead_letters()
+        self.start_job: Callable[[str, int, dict[str, Any]], dict[str, Any]] = lambda *_: {}
 
     # --- auth
 
@@ -310,11 +312,38 @@ class StandIn:
     async def ledger(self, request: Request) -> Response:
         return JSONResponse(replies.ledger())
 
+    async def ledger_days(self, request: Request) -> Response:
+        return JSONResponse({"days": replies.ledger_days(request.query_params.get("producer"))})
+
+    async def missing_numbers(self, request: Request) -> Response:
+        return listing(replies.missing_numbers(request.query_params.get("producer")))
+
     async def status(self, request: Request) -> Response:
         return JSONResponse(replies.status())
 
     async def dead_letters(self, request: Request) -> Response:
-        return listing(replies.dead_letters())
+        state, reasons = request.query_params.get("resolution"), request.query_params.getlist("reason")
+        letters = [
+            one
+            for one in self.dead
+            if state in (None, one["resolution"] or "open") and (not reasons or one["reason"] in reasons)
+        ]
+        return listing(letters)
+
+    async def dead_letter(self, request: Request) -> Response:
+        return JSONResponse(next(one for one in self.dead if one["id"] == request.path_params["id"]))
+
+    async def resolve_dead_letters(self, request: Request) -> Response:
+        choice = await request.json()
+        what = request.path_params["what"]
+        resolved = {"replay": "replayed", "discard": "discarded"}[what]
+        chosen = [one for one in self.dead if one["resolution"] is None and one["id"] in choice.get("ids", [one["id"]])]
+        good = [one for one in chosen if what == "discard" or one["reason"] != "conflict"]
+        for one in good:
+            one |= {"resolution": resolved, "resolved_by": "Demo admin", "resolved_at": replies.iso(replies.now_us())}
+        result = {"done": len(good), "stored": len(good), "repeated": 0}
+        refused = {"refused conflict": len(chosen) - len(good)} if len(good) < len(chosen) else {}
+        return JSONResponse(self.start_job(f"dead_letter_{what}", len(chosen), {**result, **refused}), 202)
 
     async def logs(self, request: Request) -> Response:
         return listing(replies.logs())
@@ -430,6 +459,7 @@ def create_app() -> Starlette:
     it = StandIn()
     files = Files(problem, listing)
     alerts = Alerts(problem, listing)
+    it.start_job = files.start
 
     async def alive(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -471,8 +501,12 @@ def create_app() -> Starlette:
             Route(f"{api}/sensitivity", it.sensitivity, methods=["GET", "PUT"]),
             Route(f"{api}/anomalies/{{id}}", it.judge, methods=["PATCH"]),
             Route(f"{api}/ledger", it.ledger),
+            Route(f"{api}/ledger/days", it.ledger_days),
+            Route(f"{api}/ledger/missing", it.missing_numbers),
             Route(f"{api}/status", it.status),
             Route(f"{api}/dead-letters", it.dead_letters),
+            Route(f"{api}/dead-letters/{{what:str}}", it.resolve_dead_letters, methods=["POST"]),
+            Route(f"{api}/dead-letters/{{id}}", it.dead_letter),
             Route(f"{api}/logs", it.logs),
             Route(f"{api}/audit", it.audit),
             Route(f"{api}/generator", it.generator),

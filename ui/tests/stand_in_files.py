@@ -22,6 +22,7 @@ class Job:
 
     def __init__(self, number: int, kind: str, rows: int, seconds: float) -> None:
         self.number, self.kind, self.rows, self.seconds = number, kind, rows, seconds
+        self.result: dict[str, Any] | None = None
         self.began = time.monotonic()
         self.at = replies.iso(replies.now_us())
         self.cancelled = False
@@ -47,7 +48,7 @@ class Job:
             "rows_total": self.rows,
             "rate": self.rows / self.seconds if running else None,
             "problem": None,
-            "result": None,
+            "result": None if running else self.result,
             "created_by": "Demo user",
             "created_at": self.at,
             "started_at": self.at,
@@ -231,8 +232,14 @@ class Files:
         body = await request.json()
         if body["expected_count"] != self.count:
             return self._problem(409, "Conflict", f"these are {self.count} records by now")
-        job = self.jobs[str(1000 + len(self.jobs))] = Job(1000 + len(self.jobs), "record_deletion", self.count, 1.0)
-        return JSONResponse(job.json(), 202)
+        return JSONResponse(self.start("record_deletion", self.count), 202)
+
+    def start(self, kind: str, rows: int, result: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Begin a job that takes a second."""
+        number = 1000 + len(self.jobs)
+        job = self.jobs[str(number)] = Job(number, kind, rows, 1.0)
+        job.result = result
+        return job.json()
 
     async def one_job(self, request: Request) -> Response:
         number = request.path_params["id"]

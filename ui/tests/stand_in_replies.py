@@ -40,6 +40,7 @@ def value_at(which: int, us: int) -> float:
 
 
 def ledger() -> dict[str, Any]:
+    """Two producers, the second with three numbers missing; the first is the dead letters' own."""
     row = {
         "producer": "generator-7f3a",
         "service": "generator",
@@ -53,7 +54,20 @@ def ledger() -> dict[str, Any]:
         "dropped": 0,
         "last_seen_at": iso(now_us()),
     }
-    return {"producers": [row], "totals": {k: row[k] for k in row if isinstance(row[k], int)}}
+    other = {**row, "producer": "gauge-1", "service": "gauge", "missing": 3, "stored": 345_672}
+    counts = [name for name, value in row.items() if isinstance(value, int)]
+    totals = {name: int(str(row[name])) + int(str(other[name])) for name in counts}
+    return {"from_day": None, "to_day": None, "producers": [row, other], "totals": totals}
+
+
+def ledger_days(producer: str | None) -> list[dict[str, Any]]:
+    whole = ledger()
+    figures = next((one for one in whole["producers"] if one["producer"] == producer), whole["totals"])
+    return [{**figures, "day": day} for day in ("2026-11-24", "2026-11-23", None)]
+
+
+def missing_numbers(producer: str | None) -> list[dict[str, Any]]:
+    return [] if producer == "generator-7f3a" else [{"producer": "gauge-1", "first": 4_712, "last": 4_714, "count": 3}]
 
 
 def status() -> dict[str, Any]:
@@ -99,14 +113,27 @@ def status() -> dict[str, Any]:
 def dead_letters() -> list[dict[str, Any]]:
     return [
         {
-            "id": 1,
-            "reason": "conflict",
+            "id": str(n),
+            "reason": reason,
             "producer": "generator-7f3a",
-            "number": 4711,
-            "at": iso(now_us() - 90_000_000),
-            "detail": "another value is stored for this instant",
-            "payload": '{"source": "press-3"}',
+            "number": 4710 + n,
+            "count": 1,
+            "at": iso(now_us() - n * 90_000_000),
+            "detail": detail,
+            "payload": '{"source": "press-3", "category": "temperature", "observed_at": 1764000000000000, "value": 7}',
+            "payload_bytes": 96,
+            "resolution": None,
+            "resolved_by": None,
+            "resolved_at": None,
         }
+        for n, (reason, detail) in enumerate(
+            [
+                ("conflict", "another value is stored for this series and instant"),
+                ("in_the_future", "observed_at lies in the future beyond the allowed clock skew"),
+                ("in_the_future", "observed_at lies in the future beyond the allowed clock skew"),
+            ],
+            start=1,
+        )
     ]
 
 

@@ -8,7 +8,6 @@ import pytest
 from telltale_shared.contracts import AnomalyDetected
 from telltale_shared.instants import microseconds
 from telltale_shared.security import Role
-from telltale_shared.store.dead_letters import DeadLetter, bury
 from telltale_shared.store.events import store_anomalies
 
 from .conftest import Api, now, rfc3339
@@ -100,26 +99,6 @@ async def test_a_deleted_record_takes_its_anomaly_along(api: Api) -> None:
     record = (await api.get("/records"))["items"][0]
     assert (await api.call("DELETE", f"/records/{record['id']}")).status_code == 204
     assert (await api.get("/anomalies"))["total"] == 0
-
-
-async def test_dead_letters_are_for_administrators(api: Api) -> None:
-    letters = [
-        DeadLetter("conflict", "another value is stored", b'{"source": "press-3"}', "gen-1", 4_711),
-        DeadLetter("malformed", "not JSON", b"\xff\xfe" + b"x" * 70_000),
-        DeadLetter("conflict", "another value is stored", b"{}", "gen-2", 5, count=3),
-    ]
-    for minute, letter in enumerate(letters):
-        async with api.engine.begin() as connection:
-            await bury(connection, [letter], now=microseconds(now(minutes=10 - minute)))
-    assert (await api.call("GET", "/dead-letters", role=Role.USER)).status_code == 403
-    items = await api.pages("/dead-letters", {}, limit=2)
-    assert [item["reason"] for item in items] == ["conflict", "malformed", "conflict"]
-    assert (items[0]["number"], items[0]["count"]) == (5, 3)
-    assert items[2]["payload"] == '{"source": "press-3"}'
-    assert len(items[1]["payload"]) == 2_000
-    assert items[1]["payload"].startswith("��xxx")
-    assert items[1]["payload_bytes"] == 65_536
-    assert (await api.get("/dead-letters", {"reason": "conflict", "producer": "gen-1"}))["total"] == 1
 
 
 async def test_buckets_are_as_wide_as_asked_for_or_as_needed(api: Api) -> None:

@@ -105,13 +105,30 @@ class SignedInApi(DataCalls, AlertCalls, AccountCalls):
         """Instances, queues and database."""
         return self._object(f"{self._query}/status")
 
-    def ledger(self) -> Json:
+    def ledger(self, params: Params) -> Json:
         """Per producer: published, confirmed, stored, dead, missing, repeated; and the totals."""
-        return self._object(f"{self._query}/ledger")
+        return self._object(f"{self._query}/ledger", params)
+
+    def ledger_days(self, params: Params) -> list[Json]:
+        """The same by UTC day, newest first."""
+        days: list[Json] = self._object(f"{self._query}/ledger/days", params)["days"]
+        return days
+
+    def missing_numbers(self, params: Params) -> Page:
+        """One page of runs of numbers that are missing."""
+        return self._page(f"{self._query}/ledger/missing", params)
 
     def dead_letters(self, params: Params) -> Page:
         """One page of refused readings with their reasons."""
         return self._page(f"{self._query}/dead-letters", params)
+
+    def dead_letter(self, letter_id: str) -> Json:
+        """One of them with its whole payload."""
+        return self._object(f"{self._query}/dead-letters/{letter_id}")
+
+    def resolve_dead_letters(self, what: str, choice: Json) -> Json:
+        """Start to ``replay`` or ``discard`` those of ``choice``. Returns the job."""
+        return self._send("POST", f"{self._query}/dead-letters/{what}", choice)
 
     def logs(self, params: Params) -> Page:
         """One page of warnings and errors of the services."""

@@ -10,14 +10,15 @@ from telltale_query.paging import DEFAULT_LIMIT, PAGE_LIMIT
 NAMES_MAX = 200
 
 
-def _storable(name: str) -> str:
+def storable(name: str) -> str:
+    """``name``, provided that the database can be asked for it."""
     # JSON may name halves of characters, which the database cannot even be asked for.
     if any("\ud800" <= character <= "\udfff" for character in name):
         raise ValueError("holds characters that cannot be stored")
     return name
 
 
-Names = Annotated[list[Annotated[str, AfterValidator(_storable)]], Field(max_length=NAMES_MAX)]
+Names = Annotated[list[Annotated[str, AfterValidator(storable)]], Field(max_length=NAMES_MAX)]
 
 Word = Annotated[str, Field(max_length=64, pattern=r"^[ -~]*$")]
 """A word of ours, like a kind or a reason. Its column is ASCII and cannot be compared with other text."""

@@ -12,6 +12,7 @@ Every change of a producer's figures is noted on the UTC day it was made, too: s
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import Enum
 from typing import Any
 
@@ -255,7 +256,7 @@ async def settle(connection: AsyncConnection, accounts: Iterable[Account], *, no
             },
         )
         if any(account.changes.values()):
-            await connection.execute(_NOTE_DAY, {"id": account.id, "day": at.date(), **account.changes})
+            await note_day(connection, account.id, at.date(), account.changes)
         if account.gone:
             await connection.execute(_DELETE_RUN, [{"id": account.id, "first": first} for first in account.gone])
         if account.changed:
@@ -263,6 +264,11 @@ async def settle(connection: AsyncConnection, accounts: Iterable[Account], *, no
                 _WRITE_RUN,
                 [{"id": account.id, "first": first, "last": last} for first, last in account.changed.items()],
             )
+
+
+async def note_day(connection: AsyncConnection, producer_id: int, day: date, changes: Mapping[str, int]) -> None:
+    """Note by how much each of :data:`DAY_FIGURES` of a producer changes, whose row the caller holds."""
+    await connection.execute(_NOTE_DAY, {"id": producer_id, "day": day, **changes})
 
 
 async def report_producers(
@@ -287,5 +293,4 @@ async def report_producers(
         await connection.execute(_REPORT, {"id": row.id, **reported, "closed": closed, "now": at})
         changes = {name: value - getattr(row, name) for name, value in reported.items()}
         if any(changes.values()):
-            nothing = dict.fromkeys(DAY_FIGURES, 0)
-            await connection.execute(_NOTE_DAY, {"id": row.id, "day": at.date(), **nothing, **changes})
+            await note_day(connection, row.id, at.date(), {**dict.fromkeys(DAY_FIGURES, 0), **changes})

@@ -6,30 +6,8 @@ from typing import Any
 import streamlit as st
 
 from telltale_ui import feedback, login, tables, times
-from telltale_ui.paging import Pager
-
-LEDGER_COLUMNS = {
-    "producer": "Producer",
-    "service": "Service",
-    "published": "Published",
-    "confirmed": "Confirmed",
-    "stored": "Stored",
-    "dead": "Dead letters",
-    "missing": "Missing",
-    "repeated": "Repeated",
-    "in_flight": "On their way",
-    "dropped": "Dropped",
-    "last_seen_at": "Last seen",
-}
-COUNTS = ("Published", "Confirmed", "Stored", "Dead letters", "Missing", "Repeated", "On their way", "Dropped")
-DEAD_COLUMNS = {
-    "at": "At",
-    "reason": "Reason",
-    "detail": "Detail",
-    "producer": "Producer",
-    "number": "Number",
-    "payload": "Payload",
-}
+from telltale_ui.system.dead_letters import dead_letters
+from telltale_ui.system.ledger import ledger
 
 
 def instance_row(instance: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -54,12 +32,12 @@ def instance_row(instance: dict[str, Any], now: datetime) -> dict[str, Any]:
 
 def verdict(status: dict[str, Any]) -> None:
     """All is well, or what is not, and the ledger in one line."""
-    ledger = status["ledger"] or "The ledger cannot be read right now"
+    told = status["ledger"] or "The ledger cannot be read right now"
     if status["status"] == "ok":
-        st.success(ledger, title="All is well", icon=":material/check_circle:")
+        st.success(told, title="All is well", icon=":material/check_circle:")
     else:
         reasons = "".join(f"\n- {one}" for one in status["reasons"])
-        st.warning(f"{ledger}\n{reasons}", title="Something needs a look", icon=":material/warning:")
+        st.warning(f"{told}\n{reasons}", title="Something needs a look", icon=":material/warning:")
 
 
 def show_database(database: dict[str, Any]) -> None:
@@ -94,8 +72,7 @@ def show_queues(status: dict[str, Any]) -> None:
 def overview() -> None:
     """What changes by itself, drawn anew every five seconds."""
     with feedback.plain_errors():
-        api = login.api()
-        status, ledger = api.status(), api.ledger()
+        status = login.api().status()
         now = datetime.now(UTC)
         instances = sorted(status["instances"], key=lambda one: (one["service"], one["instance"]))
         rows = [instance_row(one, now) for one in instances]
@@ -115,41 +92,8 @@ def overview() -> None:
             st.subheader("Database")
             show_database(status["database"])
 
-        st.subheader("Ledger")
-        st.caption(
-            "Per producer: every number it gave to a reading is stored, a repeat, a dead letter, or still on its way."
-        )
-        st.dataframe(
-            tables.frame(ledger["producers"], LEDGER_COLUMNS, instants=["last_seen_at"]),
-            key="ledger",
-            hide_index=True,
-            column_config={
-                "Last seen": tables.instant_column(),
-                **{name: st.column_config.NumberColumn(format="localized") for name in COUNTS},
-            },
-            placeholder="",
-            alt="The ledger",
-        )
-
 
 st.title("System")
 overview()
-
-st.subheader("Dead letters")
-pager = Pager("dead_letters", "", size=20)
-page = login.api().dead_letters({"limit": pager.size, "cursor": pager.cursor})
-if page.items:
-    st.dataframe(
-        tables.frame(page.items, DEAD_COLUMNS, instants=["at"]),
-        hide_index=True,
-        column_config={"At": tables.instant_column()},
-        placeholder="",
-        alt="Readings that were refused, with the reason",
-    )
-    pager.show(page, "dead letters")
-else:
-    feedback.show_empty(
-        "No dead letters",
-        "Readings that cannot be stored would be listed here with the reason.",
-        icon=":material/task_alt:",
-    )
+ledger()
+dead_letters()

@@ -6,6 +6,7 @@ from functools import partial
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telltale_query.dead_letters import service as dead_letters
 from telltale_query.deletions import service as deletions
 from telltale_query.exports.job import ExportJob
 from telltale_query.exports.schemas import KIND as EXPORT
@@ -24,6 +25,7 @@ def kinds(settings: Settings) -> Mapping[str, Kind]:
     return {
         **imports.kinds(settings.retention_days),
         **deletions.kinds(),
+        **dead_letters.kinds(settings.retention_days),
         EXPORT: Kind(ExportJob(settings.export_max_rows), heavy=False),
     }
 

@@ -116,7 +116,7 @@ def without_superseded(instances: Sequence[Instance]) -> list[Instance]:
 
 def one_line(totals: LedgerFigures) -> str:
     """The ledger for a person in a hurry."""
-    named = ("published", "stored", "missing", "repeated", "dead", "in_flight")
+    named = ("published", "missing", "repeated", "stored", "dead", "in_flight")
     return ", ".join(f"{getattr(totals, name):,} {name.replace('_', ' ')}" for name in named)
 
 
