@@ -418,6 +418,17 @@ class StandIn:
         )
         return stream.Readings(position=POSITION, sent_at=replies.now_us(), points=points, history=history)
 
+    def _expected(self, chosen: list[int], at: int) -> stream.Expected:
+        ranges = [replies.expected_at(which, at) for which in chosen]
+        points = stream.ExpectedPoints(
+            series=[SeriesKey(*replies.SERIES[n][:3]) for n in chosen],
+            index=list(range(len(chosen))),
+            observed_at=[at] * len(chosen),
+            low=[low for low, _ in ranges],
+            high=[high for _, high in ranges],
+        )
+        return stream.Expected(position=POSITION, points=points)
+
     async def _send_second(self, sender: "Sender", chosen: list[int]) -> None:
         at = replies.now_us()
         frame = self._readings(chosen, [at])
@@ -440,6 +451,7 @@ class StandIn:
                 }
             )
         await sender.send(frame)
+        await sender.send(self._expected(chosen, at))
         if items:
             await sender.send(stream.Anomalies(position=POSITION, items=items))
 

@@ -39,6 +39,12 @@ def value_at(which: int, us: int) -> float:
     return base * (1 + 0.04 * math.sin(seconds / (40 + 9 * which)) + noise)
 
 
+def expected_at(which: int, us: int) -> tuple[float, float]:
+    base, seconds = SERIES[which][3], us / 1e6
+    middle = base * (1 + 0.04 * math.sin(seconds / (40 + 9 * which)))
+    return middle - 0.015 * base, middle + 0.015 * base
+
+
 def ledger() -> dict[str, Any]:
     """Two producers, the second with three numbers missing; the first is the dead letters' own."""
     row = {

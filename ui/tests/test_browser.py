@@ -53,6 +53,13 @@ def test_history_comes_first_then_live_points_are_painted_in_time(open_as: Calla
     assert figure(page, "sockets") == "1"
 
 
+def test_the_expected_range_is_on_the_chart(open_as: Callable[..., Page]) -> None:
+    page = open_as("Viewer")
+    expect_figure(page, "state", "live")
+    told = page.get_by_test_id("live-panel").first.get_by_role("img")
+    expect(told).to_have_attribute("aria-label", re.compile(r"expected [\d.]+\s*bar to [\d.]+\s*bar"), timeout=15_000)
+
+
 def test_hovering_holds_the_charts_still_and_counts_what_is_new(open_as: Callable[..., Page]) -> None:
     page = open_as("Viewer")
     expect_figure(page, "state", "live")

@@ -186,8 +186,9 @@ export class Panel {
       if (known.length === 0) return `${series.name}: no readings in view.`;
       const [low, high] = [Math.min(...known), Math.max(...known)].map((one) => formatValue(one, series.info.unit));
       const marked = visibleAnomalies(this.plot, series).length;
+      const range = expectedNow(series);
       return `${series.name}: ${formatValue(known[known.length - 1]!, series.info.unit)} at ${formatTime(to)}, ` +
-        `from ${low} to ${high} in view, ${marked} ${marked === 1 ? "anomaly" : "anomalies"}.`;
+        `from ${low} to ${high} in view, ${range}${marked} ${marked === 1 ? "anomaly" : "anomalies"}.`;
     });
     this.plotBox.setAttribute("aria-label", `Line chart. ${sentences.join(" ")}`);
   }
@@ -268,4 +269,11 @@ export class Panel {
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
     this.events.onZoom(stretch);
   }
+}
+
+/** What the detector expected last, in words; nothing while it says nothing. */
+function expectedNow({ expectedLows, expectedHighs, info }: LiveSeries): string {
+  const [low, high] = [expectedLows.last, expectedHighs.last];
+  if (low === null || high === null) return "";
+  return `expected ${formatValue(low.value, info.unit)} to ${formatValue(high.value, info.unit)}, `;
 }
