@@ -23,6 +23,7 @@ SPANS = {
 DEFAULT_SPAN = "5 min"
 _VIEW, _OVERLAY = "view", "overlay"
 _FOLLOWED = "live_span"
+_FIRING = ["firing", "acknowledged", "silenced"]
 
 
 def _choose_stretch(ends: tuple[datetime, datetime] | None) -> None:
@@ -49,6 +50,10 @@ except ApiError as error:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f":material/warning: The choice of series is not available. {feedback.describe(error)}")
         feedback.retry_by_itself()
+try:
+    alerts = login.api().alerts({"state": _FIRING, "limit": 50}).items
+except ApiError:
+    alerts = []  # the live stream tells of those that change from now on
 with st.container(horizontal=True, vertical_alignment="bottom"):
     sources, categories = series_filters(series)
     if may_change and st.button(
@@ -80,7 +85,7 @@ events = live_chart(
     role=login.user().role,
     may_judge=may_change,
     verdicts=judged,
-    alerts=[],
+    alerts=alerts,
     point_at=point_at(),
     on_verdict=judge,
     on_stretch=_choose_stretch,
