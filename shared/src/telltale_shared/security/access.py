@@ -163,6 +163,8 @@ ACCESS: dict[str, dict[str, Access]] = {
         "POST /session/start": TICKET,
         "POST /session/end": OWN_PAGE,
         "POST /stream-token": COOKIE_OWN_PAGE,
+        "GET /live/timeseries": COOKIE,
+        "GET /live/anomalies": COOKIE,
         "GET /files/records": COOKIE,
         "GET /files/exports/{export_id}": COOKIE,
         "GET /files/imports/template": COOKIE,
