@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.conftest import PICTURES, Stack
 from tests.live_browser import BROWSER_ARGUMENTS, Cable, Traffic, chart, figure, on_screen
 
+pytestmark = pytest.mark.timeout(900)
 CUT_SECONDS = 60
 STEADY_SECONDS = 20
 STORED_WITHIN = timedelta(seconds=15)
