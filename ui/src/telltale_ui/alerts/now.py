@@ -13,12 +13,23 @@ from telltale_ui.api_client import ApiError
 OPEN = ["pending", "firing", "acknowledged", "silenced"]
 LOOK_SECONDS = 3.0
 SHOWN = 100
+_ASKED = "alert_asked"
 _ORDER = {state: place for place, state in enumerate(("firing", "acknowledged", "silenced", "pending"))}
 
 
 def show() -> None:
     """The alerts that are open, worst first."""
+    asked: tuple[str, dict[str, Any]] | None = st.session_state.pop(_ASKED, None)
+    if asked is not None:
+        dialog = acknowledge_dialog if asked[0] == "acknowledge" else silence_dialog
+        dialog(asked[1])
     _look()
+
+
+def _ask(what: str, alert: dict[str, Any]) -> None:
+    # Opened by the page itself: what a fragment opens would go with its next run.
+    st.session_state[_ASKED] = what, alert
+    st.rerun()
 
 
 @st.fragment(run_every=LOOK_SECONDS)
@@ -62,11 +73,11 @@ def _card(alert: dict[str, Any]) -> None:
             if st.button("Give back", icon=":material/undo:", key=f"give_back_{key}"):
                 _carry_out(lambda: login.api().give_alert_back(alert["id"]))
         elif st.button("Acknowledge", icon=":material/visibility:", key=f"acknowledge_{key}"):
-            acknowledge_dialog(alert)
+            _ask("acknowledge", alert)
         if alert["state"] != "silenced" and st.button(
             "Silence", icon=":material/notifications_off:", key=f"silence_{key}"
         ):
-            silence_dialog(alert)
+            _ask("silence", alert)
 
 
 def _details(alert: dict[str, Any]) -> str:

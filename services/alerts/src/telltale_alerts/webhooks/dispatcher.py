@@ -25,9 +25,9 @@ LOOK_PERIOD = 1.0
 AT_ONCE = 20
 TIMEOUT = 5.0
 """Seconds for the whole exchange."""
-ATTEMPTS = 10
+ATTEMPTS = 12
 DELAY_FIRST, DELAY_LAST = 2.0, 1_800.0
-"""Seconds between attempts, doubled each time with jitter: all of them take about 35 minutes."""
+"""Seconds between attempts, doubled each time with jitter: all of them take about an hour."""
 PROBLEM_MAX = 300
 
 
