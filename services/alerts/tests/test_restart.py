@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telltale_alerts import keeping
+from telltale_alerts import keeping, monitor
 from telltale_alerts.evaluation.evaluator import Evaluator
 from telltale_alerts.housekeeping import Housekeeping
 from telltale_alerts.keeping import Superseded
@@ -173,16 +173,18 @@ async def test_a_transaction_that_fails_leaves_nothing_behind_and_is_made_up_for
     evaluator = Evaluator(rules=[rule()])
     evaluator.readings(readings(1, 97.0))
 
-    async def begin(connection: Any) -> int:
-        return await keeping.take_over(connection)
+    epoch = await in_transaction(engine, keeping.take_over)
 
-    epoch = await in_transaction(engine, begin)
+    async def read(connection: Any) -> keeping.Kept:
+        return await keeping.read(connection, max_series=100)
+
+    kept = await in_transaction(engine, read)
 
     class Lost(Exception):
         """The connection, before the commit."""
 
     async def fail(connection: Any) -> None:
-        await keeping.write(connection, evaluator, Place(1, 1), epoch=epoch, now=at(1))
+        await keeping.write(connection, evaluator, Place(1, 1), epoch=epoch, after=kept.at, now=at(1))
         raise Lost
 
     with pytest.raises(Lost):
@@ -192,7 +194,7 @@ async def test_a_transaction_that_fails_leaves_nothing_behind_and_is_made_up_for
     assert await rows(engine, "SELECT id FROM alerts") == []
 
     async def succeed(connection: Any) -> keeping.Written:
-        return await keeping.write(connection, evaluator, Place(1, 1), epoch=epoch, now=at(1))
+        return await keeping.write(connection, evaluator, Place(1, 1), epoch=epoch, after=kept.at, now=at(1))
 
     (await in_transaction(engine, succeed)).apply([alert])
     (row,) = await rows(engine, "SELECT id, notified FROM alerts")
@@ -200,12 +202,64 @@ async def test_a_transaction_that_fails_leaves_nothing_behind_and_is_made_up_for
     assert alert.notified
 
 
+async def test_a_commit_whose_answer_is_lost_is_not_made_twice(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = _monitor(engine)
+    await watching.begin()
+    lost = 2
+
+    async def losing(engine: AsyncEngine, work: Any) -> Any:
+        nonlocal lost
+        result = await in_transaction(engine, work)
+        if isinstance(result, keeping.Written) and lost:
+            lost -= 1
+            raise OSError("the connection was lost after COMMIT")
+        return result
+
+    monkeypatch.setattr(monitor, "in_transaction", losing)
+    monkeypatch.setattr(monitor, "RETRY_SECONDS", 0.01)
+    await watching.take(_event(7, 97.0, 1))
+    await watching.take(_event(8, 20.0, 2))
+    await watching.take(_event(9, 98.0, 3))
+    assert lost == 0
+    history = await rows(engine, "SELECT alert_id, state FROM history ORDER BY id")
+    assert [row.state for row in history] == ["firing", "resolved", "firing"]
+    assert len(await rows(engine, "SELECT id FROM outbox")) == 3
+    (alert,) = watching.evaluator.alerts.values()
+    assert (alert.id, alert.value) == (history[-1].alert_id, 98.0)
+
+
+async def test_a_connection_that_is_lost_while_a_change_is_kept_makes_no_gap(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = _monitor(engine)
+    await watching.begin()
+    begun = asyncio.Event()
+
+    async def slow(engine: AsyncEngine, work: Any) -> Any:
+        begun.set()
+        await asyncio.sleep(0.1)
+        return await in_transaction(engine, work)
+
+    monkeypatch.setattr(monitor, "in_transaction", slow)
+    taking = asyncio.create_task(watching.take(_event(7, 97.0, 1)))
+    await begun.wait()
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    await watching.take(_event(7, 97.0, 1))
+    await watching.take(_event(8, 20.0, 2))
+    assert watching.evaluator.clock.kept.blind_until == 0
+    assert [row.state for row in await rows(engine, "SELECT state FROM history ORDER BY id")] == ["firing", "resolved"]
+
+
 async def test_old_alerts_and_series_are_forgotten(engine: AsyncEngine) -> None:
-    monitor = _monitor(engine)
-    await monitor.begin()
-    await monitor.take(_event(1, 97.0, 1))
-    await monitor.take(_event(2, 20.0, 2))
-    housekeeping = Housekeeping(engine, monitor, history_days=5, series_days=3)
+    watching = _monitor(engine)
+    await watching.begin()
+    await watching.take(_event(1, 97.0, 1))
+    await watching.take(_event(2, 20.0, 2))
+    housekeeping = Housekeeping(engine, watching, history_days=5, series_days=3)
     await housekeeping.tidy_up(at(2) + 2 * DAY)
     assert len(await rows(engine, "SELECT id FROM history")) == 2
     assert len(await rows(engine, "SELECT source FROM series")) == 1

@@ -18,7 +18,7 @@ from telltale_alerts.silences.repository import lasting_silences
 from telltale_alerts.webhooks.repository import Receiver, order_deliveries, receivers
 from telltale_shared.broker import Place
 from telltale_shared.contracts import AlertChanged, encode, schema_of
-from telltale_shared.instants import instant
+from telltale_shared.instants import instant, microseconds
 from telltale_shared.topology import LIVE_ALERTS
 
 TEXT_MAX = 1_000
@@ -27,6 +27,21 @@ TEXT_MAX = 1_000
 
 class Superseded(Exception):
     """Another process has taken over: there is one that evaluates."""
+
+
+class AlreadyKept(Exception):
+    """The transaction was committed before, although its answer was lost on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was found in the database."""
+
+    evaluator: Evaluator
+    place: Place | None
+    """The last message of the stream that it has seen."""
+    at: int
+    """When that was written, µs since 1970-01-01 UTC: no two states are written at the same time."""
 
 
 @dataclass(slots=True)
@@ -52,8 +67,8 @@ async def take_over(connection: AsyncConnection) -> int:
     return int((await connection.execute(select(checkpoint.c.epoch))).scalar_one())
 
 
-async def read(connection: AsyncConnection, *, max_series: int) -> tuple[Evaluator, Place | None]:
-    """The evaluator as it was kept, and the last message of the stream that it has seen."""
+async def read(connection: AsyncConnection, *, max_series: int) -> Kept:
+    """The evaluator as it was kept last."""
     row = (await connection.execute(select(schema.checkpoint))).one()
     clock = msgspec.convert(row.clock, Clock)
     every = await connection.execute(select(schema.series))
@@ -70,7 +85,8 @@ async def read(connection: AsyncConnection, *, max_series: int) -> tuple[Evaluat
         silences=await lasting_silences(connection, clock.now),
         max_series=max_series,
     )
-    return evaluator, None if row.stream_offset is None else Place(row.stream_offset, row.checksum)
+    place = None if row.stream_offset is None else Place(row.stream_offset, row.checksum)
+    return Kept(evaluator, place, microseconds(row.saved_at))
 
 
 def _alert(row: Any) -> Alert:
@@ -80,7 +96,7 @@ def _alert(row: Any) -> Alert:
 
 
 async def write(
-    connection: AsyncConnection, evaluator: Evaluator, place: Place | None, *, epoch: int, now: int
+    connection: AsyncConnection, evaluator: Evaluator, place: Place | None, *, epoch: int, after: int, now: int
 ) -> Written:
     """Keep the evaluator as it is, with the history of what has changed and what is to be told of it.
 
@@ -89,10 +105,12 @@ async def write(
         evaluator: as it is behind ``place``.
         place: the last message that it has seen.
         epoch: as :func:`take_over` gave it.
-        now: by the clock of this machine, µs since 1970-01-01 UTC.
+        after: when the state before this one was written, µs since 1970-01-01 UTC.
+        now: when this one is; later than ``after``, and the same however often it is tried.
 
     Raises:
         Superseded: somebody else has taken over since.
+        AlreadyKept: an attempt before this one was committed.
     """
     kept = {
         "stream_offset": None if place is None else place.offset,
@@ -100,8 +118,12 @@ async def write(
         "clock": msgspec.to_builtins(evaluator.clock.kept),
         "saved_at": instant(now),
     }
-    mine = schema.checkpoint.c.epoch == epoch
-    if not (await connection.execute(update(schema.checkpoint).where(mine).values(kept))).rowcount:
+    checkpoint = schema.checkpoint.c
+    expected = (checkpoint.epoch == epoch) & (checkpoint.saved_at == instant(after))
+    if not (await connection.execute(update(schema.checkpoint).where(expected).values(kept))).rowcount:
+        found = (await connection.execute(select(checkpoint.epoch, checkpoint.saved_at))).one()
+        if found.epoch == epoch and found.saved_at == instant(now):
+            raise AlreadyKept
         raise Superseded("another process evaluates the alerts now")
     for source, category in evaluator.forgotten:
         gone = (schema.series.c.source == source) & (schema.series.c.category == category)

@@ -59,6 +59,9 @@ class Monitor:
         self._evaluator = Evaluator()
         self._place: Place | None = None
         self._kept: Place | None = None
+        self._kept_at = 0
+        self._attempt: int | None = None
+        """When the state was to be written that may or may not have been committed; it is settled first of all."""
         self._epoch = 0
         self._behind_database = ""
         """Who changed rules or silences in the database that the evaluator does not know of yet."""
@@ -106,16 +109,18 @@ class Monitor:
 
     async def begin(self) -> None:
         """Take over, and read what was kept."""
-
-        async def work(connection: AsyncConnection) -> tuple[int, tuple[Evaluator, Place | None]]:
-            epoch = await keeping.take_over(connection)
-            return epoch, await keeping.read(connection, max_series=self._max_series)
-
-        self._epoch, (self._evaluator, self._place) = await in_transaction(self._engine, work)
+        self._epoch = await in_transaction(self._engine, keeping.take_over)
+        await self._read_kept()
         self._evaluator.begin(self._clock())
-        self._kept = self._place
         self._problem = None
         metrics.watch(self)
+
+    async def _read_kept(self) -> None:
+        async def work(connection: AsyncConnection) -> keeping.Kept:
+            return await keeping.read(connection, max_series=self._max_series)
+
+        kept = await in_transaction(self._engine, work)
+        self._evaluator, self._place, self._kept, self._kept_at = kept.evaluator, kept.place, kept.place, kept.at
 
     async def run(self) -> None:
         """Follow the stream until cancelled: behind the last message seen, or from now on."""
@@ -124,6 +129,10 @@ class Monitor:
     async def take(self, event: StreamEvent) -> None:
         """Evaluate one message; a change is kept before the next message comes."""
         async with self._lock:
+            if self._attempt is not None:
+                await self._keep_at_last()
+            if event.place == self._place:
+                return  # evaluated already, when the connection was lost before that was told
             if self._place is not None and not 0 < event.offset - self._place.offset <= 1 + BOOKKEEPING:
                 log.warning("messages of the live stream were lost", last=self._place.offset, next=event.offset)
                 self._evaluator.gap()
@@ -153,6 +162,8 @@ class Monitor:
         while True:
             await asyncio.sleep(KEEP_PERIOD)
             async with self._lock:
+                if self._attempt is not None:
+                    await self._keep_at_last()
                 if self._behind_database:
                     await self._catch_up()
                 if self._place != self._kept or self._evaluator.changes:
@@ -171,18 +182,36 @@ class Monitor:
                 return
 
     async def _keep(self) -> None:
-        evaluator, place, now = self._evaluator, self._place, self._clock()
+        if self._attempt is None:
+            self._attempt = max(self._clock(), self._kept_at + 1)
+        writing = asyncio.ensure_future(self._write(self._attempt))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # Whether it is committed must be known before anything else is evaluated.
+            await asyncio.wait((writing,))
+            if not writing.cancelled() and writing.exception() is not None:
+                log.warning("alerts may not be kept", error=repr(writing.exception())[:300])
+            raise
+
+    async def _write(self, now: int) -> None:
+        evaluator, place = self._evaluator, self._place
 
         async def work(connection: AsyncConnection) -> keeping.Written:
-            return await keeping.write(connection, evaluator, place, epoch=self._epoch, now=now)
+            return await keeping.write(connection, evaluator, place, epoch=self._epoch, after=self._kept_at, now=now)
 
-        written = await in_transaction(self._engine, work)
-        written.apply([*(change.alert for change in evaluator.changes), *evaluator.touched_alerts])
-        for change in evaluator.changes:
-            metrics.CHANGES.labels(change.state).inc()
-        changed = bool(evaluator.changes)
-        evaluator.kept()
-        self._kept, self._problem = place, None
+        changed = [change.state for change in evaluator.changes]
+        try:
+            written = await in_transaction(self._engine, work)
+        except keeping.AlreadyKept:
+            await self._read_kept()
+        else:
+            written.apply([*(change.alert for change in evaluator.changes), *evaluator.touched_alerts])
+            evaluator.kept()
+            self._kept, self._kept_at = place, now
+        self._attempt, self._problem = None, None
+        for state in changed:
+            metrics.CHANGES.labels(state).inc()
         if changed:
             self._told()
 
@@ -201,6 +230,8 @@ class Monitor:
         except TimeoutError as error:
             raise Unavailable(self._problem or "alerts are busy; try again in a moment") from error
         try:
+            if self._attempt is not None:
+                await self._keep()
             yield self._evaluator
             await self._keep()
         finally:
