@@ -46,7 +46,7 @@ async def prove(system: System, folder: Path, options: argparse.Namespace) -> bo
             outcomes.append(await runner.run(schedule))
             report.print_outcome(outcomes[-1])
         if options.malformed:
-            verdict = await malformed_among_many(system, engine, folder)
+            verdict = await malformed_among_many(system, engine, folder, options.malformed)
             outcomes.append(Outcome(Schedule(0, 0, 0, ()), verdict))
             report.print_outcome(outcomes[-1])
         if options.outage:
@@ -76,7 +76,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--regressions", action="store_true", help="the schedules of regressions.py alone")
     parser.add_argument("--rate", type=float, default=2_000, help="readings a second")
     parser.add_argument("--outage", type=float, default=0, help="minutes that the database is away, afterwards")
-    parser.add_argument("--malformed", action="store_true", help="10,000 malformed messages among a million readings")
+    parser.add_argument(
+        "--malformed", type=int, nargs="?", const=1_000_000, default=0, metavar="READINGS",
+        help="malformed messages among so many readings, 10,000 among a million, afterwards",
+    )  # fmt: skip
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run" / "prove", help="folder of everything it writes")
     return parser.parse_args()
 

@@ -13,24 +13,23 @@ from tests.prove.load import Broker, Load
 from tests.prove.messages import POISONS
 from tests.prove.system import System
 
-READINGS = 1_000_000
 PER_DELIVERY = 20
-MALFORMED = 10_000
+MALFORMED = 0.2
+"""Share of the messages that are malformed: ten thousand among a million readings."""
 SHARE = 0.5
 """Of the throughput of a clean run, that must be left."""
 FILLING_RATE = 40_000.0
 PATIENCE = 60.0
 
 
-async def malformed_among_many(system: System, engine: AsyncEngine, folder: Path) -> Verdict:
+async def malformed_among_many(system: System, engine: AsyncEngine, folder: Path, readings: int) -> Verdict:
     """A clean queue, then one with malformed messages, each stored by a writer that finds it full."""
-    spoiled = MALFORMED / (READINGS / PER_DELIVERY)
-    clean, clean_rate = await _drain(system, engine, folder, "clean", 0.0)
-    dirty, dirty_rate = await _drain(system, engine, folder, "malformed", spoiled)
+    clean, clean_rate = await _drain(system, engine, folder, "clean", readings, 0.0)
+    dirty, dirty_rate = await _drain(system, engine, folder, "malformed", readings, MALFORMED)
     share = dirty_rate / clean_rate
     print(
-        f"{READINGS:,} readings in {READINGS // PER_DELIVERY:,} messages: {clean_rate:,.0f}/s;"
-        f" with about {MALFORMED:,} malformed messages {dirty_rate:,.0f}/s, {share:.0%}"
+        f"{readings:,} readings in {readings // PER_DELIVERY:,} messages: {clean_rate:,.0f}/s;"
+        f" with {MALFORMED:.0%} malformed messages {dirty_rate:,.0f}/s, {share:.0%}"
         f" ({dirty.dead:,} dead letters with the right reason, {dirty.stored:,} stored)"
     )
     verdict = clean + dirty
@@ -40,7 +39,7 @@ async def malformed_among_many(system: System, engine: AsyncEngine, folder: Path
 
 
 async def _drain(
-    system: System, engine: AsyncEngine, folder: Path, title: str, spoiled: float
+    system: System, engine: AsyncEngine, folder: Path, title: str, readings: int, spoiled: float
 ) -> tuple[Verdict, float]:
     """Fill the queue while the writer is stopped; then readings a second until all are settled."""
     name = f"prove-{title}-{time.time_ns() // 1_000_000:x}"
@@ -52,7 +51,7 @@ async def _drain(
         await system.stop_process("writer")
         done = asyncio.Event()
         loading = asyncio.create_task(load.run(done))
-        while load.last_number < READINGS:
+        while load.last_number < readings:
             await asyncio.sleep(0.05)
         done.set()
         await loading

@@ -15,4 +15,12 @@ REGRESSIONS = (
     _one(2, Step("OK lost after COMMIT", at=1.0, seconds=0, draw=0), per_delivery=10),
     _one(3, Step("poison", at=1.0, seconds=4, draw=0)),
     _one(4, Step("kill mariadb", at=2.0, seconds=0, draw=0), Step("kill generator", at=3.0, seconds=0, draw=0)),
+    _one(5, Step("queue deleted", at=1.0, seconds=0, draw=0)),
+    _one(
+        6,
+        Step("clock of a source an hour off", at=1.0, seconds=4, draw=0),
+        Step("WebSocket client that stops reading", at=1.0, seconds=4, draw=0),
+        Step("disk alarm in the broker", at=2.0, seconds=1, draw=0),
+        Step("kill alerts", at=3.0, seconds=0, draw=0),
+    ),
 )
