@@ -120,6 +120,7 @@ def _slow_clock(message: Message, readings: Sequence[Sent], rng: random.Random) 
 
 Spoil = Callable[[Message, Sequence[Sent], random.Random], Delivery]
 
+HUGE = "name of 1 MB"
 CLOCKS: dict[str, Spoil] = {"clock an hour ahead": _fast_clock, "clock an hour behind": _slow_clock}
 POISONS: dict[str, Spoil] = {
     **{name: _one_reading(*what) for name, what in _IN_ONE_READING.items()},
@@ -127,6 +128,6 @@ POISONS: dict[str, Spoil] = {
     "no text": _no_text,
     "unknown version": _unknown_version,
     "unequal columns": _unequal_columns,
-    "name of 1 MB": _long_name,
+    HUGE: _long_name,
     "no category": _no_category,
 }
