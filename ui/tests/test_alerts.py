@@ -36,7 +36,7 @@ def test_a_rule_is_told_in_one_phrase(asked: dict[str, Any], told: str) -> None:
 
 def test_what_fires_is_acknowledged_and_silenced(open_as: Callable[..., Page]) -> None:
     page = open_as("User", "/alerts")
-    expect(page.get_by_text("97.2 °C, above 90 °C for 2 min.").first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("97.2 °C, above 90 °C for 2 min · since").first).to_be_visible(timeout=SOON)
     page.get_by_role("button", name="Acknowledge").click()
     dialog = page.get_by_role("dialog")
     page.wait_for_timeout(7_000)  # what fires is looked at again meanwhile

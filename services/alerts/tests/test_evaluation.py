@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from telltale_alerts.evaluation import words
 from telltale_alerts.evaluation.evaluator import Evaluator
 from telltale_alerts.evaluation.rules import SECOND, Direction, Kind, Severity, Silence
 from telltale_alerts.evaluation.state import Alert, State
@@ -12,6 +13,21 @@ from telltale_shared.contracts import AnomalyDetected, Heartbeat, ReadingBatch
 from .messages import START, anomaly, at, heartbeat, readings, rule
 
 MINUTE = 60 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (90.0, "90 B/s"),
+        (97.25, "97.25 B/s"),
+        (1_651_840.4, "1,651,840 B/s"),
+        (-0.000_02, "-2e-05 B/s"),
+        (1e12, "1e+12 B/s"),
+    ],
+)
+def test_numbers_are_told_as_people_read_them(value: float, told: str) -> None:
+    assert words.quantity(value, "B/s") == told
+    assert words.quantity(value, None) == told.removesuffix(" B/s")
 
 
 def feed(evaluator: Evaluator, *messages: ReadingBatch | AnomalyDetected | Heartbeat) -> list[tuple[State, float]]:

@@ -12,7 +12,7 @@ from telltale_ui.api_client import ApiError
 
 OPEN = ["pending", "firing", "acknowledged", "silenced"]
 LOOK_SECONDS = 3.0
-SHOWN = 100
+SHOWN = 20
 _ASKED = "alert_asked"
 _ORDER = {state: place for place, state in enumerate(("firing", "acknowledged", "silenced", "pending"))}
 
@@ -82,7 +82,7 @@ def _card(alert: dict[str, Any]) -> None:
 
 def _details(alert: dict[str, Any]) -> str:
     since = times.parse(alert["since"])
-    parts = [alert["explanation"], f"since {times.clock(since)} ({times.age(since, datetime.now(UTC))})"]
+    parts = [alert["explanation"].rstrip("."), f"since {times.clock(since)} ({times.age(since, datetime.now(UTC))})"]
     if alert["acknowledged_by"]:
         parts.append(f"{alert['acknowledged_by']} looks after it")
     if alert["silenced_until"]:

@@ -17,8 +17,9 @@ def duration(microseconds: int) -> str:
 
 
 def quantity(value: float, unit: str | None) -> str:
-    """A number with its unit."""
-    return f"{value:,.6g} {unit}" if unit else f"{value:,.6g}"
+    """A number to six digits, in groups of three, with its unit."""
+    number = f"{float(f'{value:.6g}'):,.10g}"
+    return f"{number} {unit}" if unit else number
 
 
 def beyond(rule: Rule, value: float, unit: str | None, held: int) -> str:
