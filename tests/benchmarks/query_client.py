@@ -1,31 +1,28 @@
-"""The query service inside this process: the whole way of a request but for the socket."""
+"""The query service as a process of its own over a store, asked over HTTP as any client would."""
 
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from jwt.algorithms import OKPAlgorithm
 from large_store.folder import Store
+from services import Services, token
 
-from telltale_query.app import create_app
-from telltale_query.heap import settle
-from telltale_query.settings import Settings
-from telltale_shared.security import AUDIENCE, ISSUER, TokenVerifier
+from telltale_shared.testing import Access
 
 
 @dataclass(frozen=True)
 class QueryClient:
-    """Asks as a signed-in viewer."""
+    """Asks as a signed-in person, over one connection that is kept open."""
 
     http: httpx.AsyncClient
 
     async def get(self, path: str, parameters: Mapping[str, Any]) -> tuple[float, bytes]:
-        """Seconds that the answer took, and its body."""
+        """Seconds until the whole answer was there, and its body."""
         began = time.perf_counter()
         response = await self.http.get(f"/api/v1{path}", params=parameters)
         elapsed = time.perf_counter() - began
@@ -36,25 +33,11 @@ class QueryClient:
 
 @asynccontextmanager
 async def query_client(store: Store) -> AsyncIterator[QueryClient]:
-    """A client of the service over ``store``; nothing but its endpoints runs."""
-    key = Ed25519PrivateKey.generate()
-    public = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    keys = {"keys": [{**public, "kid": "bench", "alg": "EdDSA", "use": "sig"}]}
-    auth = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=keys)))
-    settings = Settings.model_validate(
-        {"database_url": store.url, "database_password": store.servers.mariadb_password, "statement_timeout": 60}
-    )
-    app = create_app(settings, verifier=TokenVerifier("http://auth", http=auth))
-    settle()  # as the service does
-    now = int(time.time())
-    claims = {
-        "iss": ISSUER, "aud": AUDIENCE, "sub": "1", "jti": "bench", "typ": "access", "role": "VIEWER", "ver": 1,
-        "name": "Bench", "iat": now, "exp": now + 86_400,
-    }  # fmt: skip
-    token = jwt.encode(claims, key, "EdDSA", headers={"kid": "bench"})
-    headers = {"Authorization": f"Bearer {token}"}
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://query", headers=headers, timeout=None) as http:
-        yield QueryClient(http)
-    await app.state.engine.dispose()
-    await auth.aclose()
+    """A client of ``python -m telltale_query`` over ``store``, with the settings it has by itself."""
+    database = Access(store.url, store.servers.mariadb_password)
+    broker = Access(store.servers.amqp_url, store.servers.amqp_password)
+    headers = {"Authorization": f"Bearer {token()}"}
+    with TemporaryDirectory() as logs, Services(database, broker, Path(logs)) as services:
+        query = services.start("telltale_query", "QUERY_PORT")
+        async with httpx.AsyncClient(base_url=query.url, headers=headers, timeout=None) as http:
+            yield QueryClient(http)

@@ -25,7 +25,7 @@ class Report:
         verdict = "" if met is None else "yes" if met else "NO"
         if met is False:
             self.missed.append(what)
-        print(f"  {what:<46}{measured:>34}  {target:<14}{verdict}", flush=True)
+        print(f"  {what:<56}{measured:>32}  {target:<14}{verdict}", flush=True)
 
     def times(self, what: str, seconds: Sequence[float], target_ms: float | None = None) -> None:
         """Median and 95th percentile of many answers; the latter has the target."""

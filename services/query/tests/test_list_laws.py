@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from telltale_query.records import by_anomaly, by_series, by_time, by_value, counting, service, walk
+from telltale_query.records import by_anomaly, by_series, by_time, by_value, counting, inconspicuous, service, walk
 
 from .conftest import Api, now, rfc3339
 
@@ -134,7 +134,7 @@ FEW = settings(MANY, max_examples=12)
 
 def sifts(filters: Filters) -> bool:
     """Whether many readings may be looked at to find one."""
-    return filters.low is not None or filters.high is not None or filters.imported or filters.anomalous is True
+    return filters.low is not None or filters.high is not None or filters.imported or filters.anomalous is not None
 
 
 async def store(api: Api) -> None:
@@ -201,6 +201,8 @@ def tiny_limits() -> Iterator[pytest.MonkeyPatch]:
             (by_anomaly, "KEYS_AT_ONCE", 8),
             (by_series, "SERIES_AT_ONCE", 2),
             (by_value, "READ_AT_ONCE", 20),
+            (inconspicuous, "SPARE", 0),
+            (inconspicuous, "READ_AT_ONCE", 7),
             (walk, "SPANS_AT_ONCE", 4),
             (walk, "CELLS_FIRST", 3),
             (walk, "CELLS_AT_ONCE", 20),

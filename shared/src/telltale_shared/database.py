@@ -48,6 +48,7 @@ def create_engine(url: str, password: str, *, pool_size: int = 5, statement_time
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
+        pool_use_lifo=True,  # the connection used last knows the statements of late
         pool_recycle=1_800,
         pool_timeout=10,
         isolation_level="READ COMMITTED",

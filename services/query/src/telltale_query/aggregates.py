@@ -4,13 +4,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.cutting import cut
 from telltale_query.selection import Selection
 from telltale_query.tiered import numbers
 from telltale_shared.store.tiers import TIERS
+
+_NOTHING = (0, 0.0, 0.0, math.inf, -math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,15 @@ async def aggregate_by_series(connection: AsyncConnection, selection: Selection)
     if not selection.series:
         return {}
     sources = cut(selection.range, TIERS if selection.whole_buckets_count else ())
-    parts = numbers(selection, sources).subquery()
-    statement = select(
-        parts.c.series_id, func.sum(parts.c.n), func.sum(parts.c.total), func.sum(parts.c.squares),
-        func.min(parts.c.low), func.max(parts.c.high),
-    ).group_by(parts.c.series_id)  # fmt: skip
     origins = {one.id: one.origin for one in selection.series}
+    # Added up here: the database would keep the rows of all sources in a temporary table to group them once more.
+    found: dict[int, tuple[int, float, float, float, float]] = {}
+    for series_id, count, total, low, high, squares in (await connection.execute(numbers(selection, sources))).all():
+        # A bucket without readings is about to go.
+        if count:
+            n, sum_, squares_, lowest, highest = found.get(series_id, _NOTHING)
+            found[series_id] = (n + int(count), sum_ + total, squares_ + squares, min(lowest, low), max(highest, high))
+    # A series may have been born between the two statements.
     return {
-        series_id: Aggregate.of(int(count), total, squares, low, high, origins[series_id])
-        for series_id, count, total, squares, low, high in (await connection.execute(statement)).all()
-        # A series may have been born between the two statements. A bucket without readings is about to go.
-        if series_id in origins and count
+        series_id: Aggregate.of(*sums, origins[series_id]) for series_id, sums in found.items() if series_id in origins
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, Table, exists, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Row, Table, exists, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.filters import RangeQuery, ReadingQuery, SeriesQuery
@@ -163,7 +163,16 @@ class Selection:
         """That a row of ``table``, whose clustered key is (series, time), belongs to a chosen series, said likewise."""
         if self.everything and len(self.series) > NAMED_SINGLY:
             return []
-        return [table.c.series_id.in_([one.id for one in self.series])]
+        return [self._named(table)]
+
+    def _named(self, table: Table) -> ColumnElement[bool]:
+        """That a row of ``table`` belongs to a series whose number stands in the text of the statement.
+
+        As a parameter each takes some µs, and analytics name hundreds of them in each of six SELECTs. As a Boolean it
+        would be compared with 1, and no index be used.
+        """
+        ids = ",".join(str(one.id) for one in self.series)
+        return literal_column(f"({table.name}.series_id IN ({ids or 'NULL'}))")
 
     def along_time(self) -> Conditions:
         """All that a record must be, said so that it can be read in the order of time."""

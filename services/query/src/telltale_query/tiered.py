@@ -1,6 +1,7 @@
 """Statements that read rollups in the middle of a range and the readings themselves at its ragged edges."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Select, Table, and_, func, literal, or_, select, true, union_all
@@ -15,7 +16,7 @@ Slot = Callable[[ColumnElement[Any]], ColumnElement[Any]]
 
 
 def numbers(selection: Selection, cut: Cut) -> CompoundSelect[Any]:
-    """``series_id, n, total, squares, low, high`` by series, from each source of ``cut`` by itself."""
+    """``series_id, n, total, low, high, squares`` by series, from each source of ``cut`` by itself."""
     return union_all(
         *(
             _numbers(selection, tier, some, squares=True)
@@ -62,10 +63,8 @@ def numbers_by_slot(
 
 def _numbers(selection: Selection, tier: Tier | None, ranges: Sequence[Range], *, squares: bool) -> Select[Any]:
     source, _ = _source(tier)
-    numbers = _numbers_of(tier)
-    if squares:
-        numbers.append(_squares_of(tier).label("squares"))
-    return _select(selection, tier, ranges, [source.c.series_id, *numbers]).group_by(source.c.series_id)
+    columns = [source.c.series_id, *_numbers_of(tier), *([_squares_of(tier)] if squares else [])]
+    return _select(selection, tier, ranges, columns).group_by(source.c.series_id)
 
 
 def _source(tier: Tier | None) -> tuple[Table, ColumnElement[Any]]:
@@ -75,7 +74,8 @@ def _source(tier: Tier | None) -> tuple[Table, ColumnElement[Any]]:
     return ROLLUPS[tier], ROLLUPS[tier].c.bucket
 
 
-def _numbers_of(tier: Tier | None) -> list[ColumnElement[Any]]:
+@cache
+def _numbers_of(tier: Tier | None) -> tuple[ColumnElement[Any], ...]:
     if tier is None:
         value = schema.records.c.value
         numbers: Sequence[ColumnElement[Any]] = (func.count(), func.sum(value), func.min(value), func.max(value))
@@ -83,13 +83,16 @@ def _numbers_of(tier: Tier | None) -> list[ColumnElement[Any]]:
         rollup = ROLLUPS[tier].c
         sums = (func.sum(rollup["count"]), func.sum(rollup.total))
         numbers = (*sums, func.min(rollup.minimum), func.max(rollup.maximum))
-    return [number.label(name) for number, name in zip(numbers, ("n", "total", "low", "high"), strict=True)]
+    return tuple(number.label(name) for number, name in zip(numbers, ("n", "total", "low", "high"), strict=True))
 
 
+@cache
 def _squares_of(tier: Tier | None) -> ColumnElement[Any]:
     if tier is None:
-        return func.sum(func.pow(schema.records.c.value - schema.series.c.origin, 2))
-    return func.sum(ROLLUPS[tier].c.total_squares)
+        squares = func.sum(func.pow(schema.records.c.value - schema.series.c.origin, 2))
+    else:
+        squares = func.sum(ROLLUPS[tier].c.total_squares)
+    return squares.label("squares")
 
 
 def _select(

@@ -12,7 +12,7 @@ from telltale_query.cutting import ceiling
 from telltale_query.selection import ROLLUPS, Range, Selection
 from telltale_shared.store.tiers import DAY, TIERS, Tier
 
-LOOKED_AT = 30_000
+LOOKED_AT = 20_000
 """Buckets that are looked at, at most, where that is possible: with more, gaps are counted in wider ones."""
 
 
@@ -22,7 +22,7 @@ class Gaps:
     """Whole minutes, hours or days in which a series was silent."""
 
     resolution_seconds: int
-    """60, 3600 or 86400: the finest for which at most 30,000 buckets have to be looked at."""
+    """60, 3600 or 86400: the finest for which at most 20,000 buckets have to be looked at."""
     missing: int
     """UTC buckets of that width without a reading, between the first and the last one of their series in the range.
     The range counts as rounded outwards to whole buckets."""

@@ -40,14 +40,15 @@ async def read_points(connection: AsyncConnection, selection: Selection, calenda
         return {}
     sources = calendar.cut(TIERS if selection.whole_buckets_count else ())
     statements = list(_statements(selection, sources, calendar, lines))
-    line_of = {one.id: key for key, members in lines.items() for one in members}
-    found: dict[tuple[Key, int], Point] = {}
-    for series_id, count, total, low, high, slot in await connection.execute(union_all(*statements)):
-        place = (line_of[series_id], slot)
-        point = found.get(place)
+    found: dict[Key, dict[int, Point]] = {key: {} for key in lines}
+    line_of = {one.id: found[key] for key, members in lines.items() for one in members}
+    # All at once: iterated over, each row costs a chain of calls.
+    for series_id, count, total, low, high, slot in (await connection.execute(union_all(*statements))).all():
+        line = line_of[series_id]
+        point = line.get(slot)
         if point is None:
             # Until all is read, ``mean`` holds the sum and ``at`` nothing.
-            found[place] = Point(EPOCH, int(count), total, low, high)
+            line[slot] = Point(EPOCH, int(count), total, low, high)
         else:
             point.count += int(count)
             point.mean += total
@@ -75,11 +76,10 @@ def _is_in_one_bucket(wanted: Range, calendar: Calendar) -> bool:
     return calendar.key_of(wanted.start) == calendar.key_of(wanted.end - MICROSECOND)
 
 
-def _finished(found: dict[tuple[Key, int], Point], calendar: Calendar) -> Points:
-    starts = {slot: outside(calendar.start_of(slot)) for slot in {slot for _, slot in found}}
-    points: Points = {}
-    for (line, slot), point in sorted(found.items(), key=lambda one: one[0][1]):
-        point.at = starts[slot]
-        point.mean /= point.count
-        points.setdefault(line, []).append(point)
-    return points
+def _finished(found: Mapping[Key, Mapping[int, Point]], calendar: Calendar) -> Points:
+    starts = {slot: outside(calendar.start_of(slot)) for slot in set().union(*found.values())}
+    for line in found.values():
+        for slot, point in line.items():
+            point.at = starts[slot]
+            point.mean /= point.count
+    return {key: [line[slot] for slot in sorted(line)] for key, line in found.items() if line}

@@ -73,7 +73,7 @@ class TimeseriesQuery(ReadingQuery, Compared):
         Field(
             description="How wide a bucket is: at most 1,500 of them a line and 100,000 points in all. `auto` takes "
             "the finest of 1 s to a year that gives at most 1,000 buckets a line and 4,000 points in all, and is made "
-            "of at most 28,000 rows (readings below a minute, else rollups of a minute, an hour or a day)."
+            "of at most 20,000 rows (readings below a minute, else rollups of a minute, an hour or a day)."
         ),
     ] = BucketWidth.AUTO
     time_zone: TimeZone = Field(

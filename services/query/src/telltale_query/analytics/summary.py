@@ -1,5 +1,6 @@
 """A range in a few numbers."""
 
+import math
 from dataclasses import asdict
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,7 +11,9 @@ from telltale_query.analytics.gaps import find_gaps
 from telltale_query.analytics.queries import SummaryQuery
 from telltale_query.analytics.schemas import Figures, Moment, Summary, UnitFigures
 from telltale_query.analytics.scope import Scope, find_scope
-from telltale_query.records.repository import read_page
+from telltale_query.instants import outside
+from telltale_query.records.parts import Budget
+from telltale_query.records.repository import read_rows
 from telltale_query.records.schemas import RecordSort
 
 _ALL = ""
@@ -46,8 +49,12 @@ def _all_of(grouped: Grouped) -> Figures:
 
 
 async def _end(connection: AsyncConnection, scope: Scope, sort: RecordSort) -> Moment | None:
-    found = await read_page(connection, scope.selection, sort, after=None, limit=1)
-    return Moment(found[0].source, found[0].category, found[0].observed_at, found[0].value) if found else None
+    part = await read_rows(connection, scope.selection, sort, after=None, limit=1, budget=Budget(math.inf))
+    names = {one.id: one for one in scope.selection.series}
+    for row in part.rows:
+        one = names[row.series_id]
+        return Moment(one.source, one.category, outside(row.observed_at), row.value)
+    return None
 
 
 def _by_unit(grouped: Grouped, scope: Scope) -> list[UnitFigures]:

@@ -13,7 +13,7 @@ AUTO_BUCKETS = 1_000
 """Buckets of a line at most where the width is ours to choose."""
 AUTO_POINTS = 4_000
 """The same of all lines together: they are read, encoded and sent one by one."""
-AUTO_ROWS = 28_000
+AUTO_ROWS = 20_000
 """Rows that are read at most: of a rollup, or single readings for buckets of less than a minute."""
 CHOSEN_BUCKETS = 1_500
 """A day of minutes, and some."""

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.paging import beyond
 from telltale_query.records.by_time import SERIES_READ_SINGLY
-from telltale_query.records.parts import Budget, Part, Position, directed
+from telltale_query.records.parts import Budget, Part, Position, Rows, directed
 from telltale_query.records.schemas import RecordSort
 from telltale_query.selection import NOT_DISMISSED, Selection
 from telltale_shared.store.schema import anomalies
@@ -21,13 +21,20 @@ Key = tuple[datetime, int]
 """(instant, series): in the order of time."""
 
 
-# One text for any number of records, so that it is prepared once.
-_RECORDS = text("""
-SELECT STRAIGHT_JOIN records.series_id, records.observed_at, records.value, records.import_id, records.note
+# Texts for any number of records, so that they are prepared once.
+_WANTED = """
 FROM JSON_TABLE(:wanted, '$[*]' COLUMNS (
     observed_at DATETIME(6) PATH '$[0]', series_id INT UNSIGNED PATH '$[1]'
 )) AS wanted
+"""
+_RECORDS = text(f"""
+SELECT STRAIGHT_JOIN records.series_id, records.observed_at, records.value, records.import_id, records.note {_WANTED}
 JOIN records ON records.series_id = wanted.series_id AND records.observed_at = wanted.observed_at
+""")
+_UNUSUAL = text(f"""
+SELECT STRAIGHT_JOIN anomalies.observed_at, anomalies.series_id {_WANTED}
+JOIN anomalies ON anomalies.series_id = wanted.series_id AND anomalies.observed_at = wanted.observed_at
+WHERE anomalies.verdict IS NULL OR anomalies.verdict != 'dismissed'
 """)
 
 
@@ -127,3 +134,9 @@ async def read_anomalous(
     wanted = json.dumps([(at.isoformat(" "), series_id) for at, series_id in keys])
     rows = [row for row in await connection.execute(_RECORDS, {"wanted": wanted}) if selection.admits(row)]
     return sorted(rows, key=lambda row: (row.observed_at, row.series_id), reverse=sort.descending)
+
+
+async def anomalous_among(connection: AsyncConnection, rows: Rows) -> set[Key]:
+    """The keys of those of ``rows`` that are anomalous."""
+    wanted = json.dumps([(row.observed_at.isoformat(" "), row.series_id) for row in rows])
+    return {(at, series_id) for at, series_id in await connection.execute(_UNUSUAL, {"wanted": wanted})}

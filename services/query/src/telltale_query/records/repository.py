@@ -1,7 +1,6 @@
 """Reading records: one page in any order, each by short reads along an index where there is one."""
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,8 @@ from telltale_query.records.by_anomaly import read_anomalous_by_time
 from telltale_query.records.by_series import read_by_series
 from telltale_query.records.by_time import read_by_time
 from telltale_query.records.by_value import read_by_value
-from telltale_query.records.parts import COLUMNS, Budget, Position, Rows
+from telltale_query.records.inconspicuous import read_inconspicuous
+from telltale_query.records.parts import COLUMNS, Budget, Part, Position, Rows
 from telltale_query.records.schemas import Record, RecordAnomaly, RecordKey, RecordSort, id_of
 from telltale_query.selection import Selection, series_by_id
 from telltale_shared.store.schema import record_edits, records, series
@@ -40,14 +40,6 @@ class Revision:
     edited_at: datetime | None = None
 
 
-async def read_page(
-    connection: AsyncConnection, selection: Selection, sort: RecordSort, *, after: Position | None, limit: int
-) -> list[Record]:
-    """At most ``limit`` records of ``selection`` that follow ``after`` in the order ``sort``, however long it takes."""
-    found, _ = await read_within(connection, selection, sort, after=after, limit=limit, budget=Budget(math.inf))
-    return found
-
-
 async def read_within(
     connection: AsyncConnection,
     selection: Selection,
@@ -57,22 +49,41 @@ async def read_within(
     limit: int,
     budget: Budget,
 ) -> tuple[list[Record], Position | None]:
-    """The same within ``budget``, and where the search was broken off, if it was.
+    """At most ``limit`` records of ``selection`` that follow ``after`` in the order ``sort``, within ``budget``.
+
+    And where the search was broken off, if it was.
+
+    Raises:
+        TooManyToSort: a list by value cannot be broken off, and would take more.
+    """
+    part = await read_rows(connection, selection, sort, after=after, limit=limit, budget=budget)
+    return await _complete(connection, part.rows, selection.series), part.stopped
+
+
+async def read_rows(
+    connection: AsyncConnection,
+    selection: Selection,
+    sort: RecordSort,
+    *,
+    after: Position | None,
+    limit: int,
+    budget: Budget,
+) -> Part:
+    """The same without the names of series and what detectors say.
 
     Raises:
         TooManyToSort: a list by value cannot be broken off, and would take more.
     """
     if not selection.series:
-        return [], None
+        return Part([])
     if sort.column == "value":
-        part = await read_by_value(connection, selection, sort, after, limit, budget)
-    elif sort.column != "observed_at":
-        part = await read_by_series(connection, selection, sort, after, limit, budget)
-    elif selection.anomalous:
-        part = await read_anomalous_by_time(connection, selection, sort, after, limit, budget)
-    else:
-        part = await read_by_time(connection, selection, sort, after, limit, budget)
-    return await _complete(connection, part.rows, selection.series), part.stopped
+        return await read_by_value(connection, selection, sort, after, limit, budget)
+    if selection.anomalous and sort.column == "observed_at":
+        return await read_anomalous_by_time(connection, selection, sort, after, limit, budget)
+    read = read_by_time if sort.column == "observed_at" else read_by_series
+    if selection.anomalous is False and not selection.sifts:
+        return await read_inconspicuous(read, connection, selection, sort, after, limit, budget)
+    return await read(connection, selection, sort, after, limit, budget)
 
 
 async def _complete(connection: AsyncConnection, rows: Rows, chosen: Iterable[Series]) -> list[Record]:
