@@ -16,10 +16,11 @@ stops there.
 import argparse
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import duckdb
 import msgspec
@@ -52,10 +53,26 @@ class Effort:
     days: int
     """From a day up."""
     raw: int
-    """The same of raw rows, which take up to a minute each."""
+    """The same of raw rows, which take most of a minute each."""
     duckdb: int
     lists: int
     """Of each kind."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One of ours."""
+
+    range: Ragged
+    seconds: float
+    width: int | None
+    """Of its buckets in seconds, where it has any."""
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """The parameters of the same question in SQL."""
+        start, end = self.range.bounds
+        return {"start": start, "end": end} if self.width is None else {"start": start, "end": end, "width": self.width}
 
 
 class Rivals:
@@ -65,22 +82,18 @@ class Rivals:
         self._engine = engine
         self._duck = duck
 
-    async def raw(self, question: Question, wanted: Ragged, width: int | None) -> float:
+    async def raw(self, question: Question, answer: Answer) -> float:
         """Seconds that MariaDB takes over raw rows."""
         assert question.raw is not None
-        start, end = wanted.bounds
-        bound = {"start": start, "end": end, **({"width": width} if question.has_width else {})}
         async with self._engine.connect() as connection:
             began = time.perf_counter()
-            (await connection.execute(text(question.raw), bound)).all()
+            (await connection.execute(text(question.raw), answer.bounds)).all()
             return time.perf_counter() - began
 
-    def duckdb(self, question: Question, wanted: Ragged, width: int | None) -> float:
+    def duckdb(self, question: Question, answer: Answer) -> float:
         """Seconds that DuckDB takes."""
-        start, end = wanted.bounds
-        bound = {"start": start, "end": end, **({"width": width} if question.has_width else {})}
         began = time.perf_counter()
-        self._duck.execute(question.duck, bound).fetchall()
+        self._duck.execute(question.duck, answer.bounds).fetchall()
         return time.perf_counter() - began
 
 
@@ -95,8 +108,8 @@ async def measure(store: Store, report: Report, effort: Effort) -> dict[str, lis
             found = {question.name: await _ask(client, store, question, effort.ranges) for question in QUESTIONS}
             for question in QUESTIONS:
                 report.times(question.name, found[question.name], question.target_ms)
-            await _from_a_day_up(client, store, Rivals(engine, duck), report, effort)
             await measure_lists(client, store.readings, report, requests=effort.lists)
+            await _from_a_day_up(client, store, Rivals(engine, duck), report, effort)
     await engine.dispose()
     return found
 
@@ -109,30 +122,44 @@ async def _ask(client: QueryClient, store: Store, question: Question, count: int
 
 
 async def _from_a_day_up(client: QueryClient, store: Store, rivals: Rivals, report: Report, effort: Effort) -> None:
-    """Long ranges: ours, and beside raw rows and DuckDB range by range."""
+    """Long ranges: ours, then raw rows and DuckDB on the first of them.
+
+    Raw rows come last: they push out of the database's memory what a running system has there.
+    """
     whole_days = has_days(store.readings)
-    report.title(f"{'from a day up' if whole_days else 'half of it and more'}, beside raw rows and DuckDB")
+    report.title("from a day up" if whole_days else "half of it and more")
+    ranges = list(of_days(store.readings, effort.days, seed=2))
+    answers = {question.name: await _answers(client, question, ranges) for question in QUESTIONS}
     for question in QUESTIONS:
-        ours, raw, duck = [], [], []
-        for n, wanted in enumerate(of_days(store.readings, effort.days, seed=2)):
-            elapsed, body = await client.get(question.path, {**wanted.params(), **question.params})
-            width = msgspec.json.decode(body)["bucket_seconds"] if question.has_width else None
-            ours.append(elapsed)
-            if n < effort.duckdb:
-                duck.append(rivals.duckdb(question, wanted, width))
-            if n < effort.raw and question.raw is not None:
-                raw.append(await rivals.raw(question, wanted, width))
-        report.times(f"{question.name}: ours", ours, question.target_ms if whole_days else None)
+        ours = [answer.seconds for answer in answers[question.name]]
+        report.times(question.name, ours, question.target_ms if whole_days else None)
+    report.title("beside DuckDB and raw rows, by the ranges that all were asked for")
+    for question in QUESTIONS:
+        found = answers[question.name][: effort.duckdb]
         binding = whole_days and question.against_rivals
-        _beside(report, f"{question.name}: DuckDB, {DUCKDB_THREADS} threads", ours, duck, 1 if binding else None)
-        if raw:
-            _beside(report, f"{question.name}: raw rows", ours, raw, RAW_FACTOR if binding else None)
+        duck = [rivals.duckdb(question, answer) for answer in found]
+        _beside(report, f"{question.name}: DuckDB, {DUCKDB_THREADS} threads", found, duck, 1 if binding else None)
+    for question in QUESTIONS:
+        if question.raw is not None:
+            found = answers[question.name][: effort.raw]
+            raw = [await rivals.raw(question, answer) for answer in found]
+            binding = whole_days and question.against_rivals
+            _beside(report, f"{question.name}: raw rows", found, raw, RAW_FACTOR if binding else None)
 
 
-def _beside(report: Report, name: str, ours: Sequence[float], rival: Sequence[float], faster: float | None) -> None:
-    """What a rival takes for the first of our ranges, and how many times as long that is; it should be ``faster``."""
-    factor = median(theirs / own for own, theirs in zip(ours, rival, strict=False))
-    report.times(f"{name}, {len(rival)} ranges", rival)
+async def _answers(client: QueryClient, question: Question, ranges: Iterable[Ragged]) -> list[Answer]:
+    found = []
+    for wanted in ranges:
+        seconds, body = await client.get(question.path, {**wanted.params(), **question.params})
+        width = msgspec.json.decode(body)["bucket_seconds"] if question.has_width else None
+        found.append(Answer(wanted, seconds, width))
+    return found
+
+
+def _beside(report: Report, name: str, ours: Sequence[Answer], rival: Sequence[float], faster: float | None) -> None:
+    """What a rival takes for these ranges, and how many times as long that is; ours should be ``faster`` at least."""
+    factor = median(theirs / own.seconds for own, theirs in zip(ours, rival, strict=True))
+    report.times(f"{name}, ranges: {len(rival)}", rival)
     report.line(
         f"{name}, times ours", f"{factor:.0f} x", "" if faster is None else f"≥ {faster:g} x",
         met=None if faster is None else factor >= faster,
@@ -163,11 +190,11 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="leave the loaded stores in the folder")
     parser.add_argument("--reuse", action="store_true", help="use the stores that are in the folder, if they fit")
     parser.add_argument("--load-only", action="store_true", help="load and check, measure nothing")
-    parser.add_argument("--ranges", type=int, default=200, help="random ranges of each question")
+    parser.add_argument("--ranges", type=int, default=150, help="random ranges of each question")
     parser.add_argument("--days", type=int, default=60, help="the same from a day up")
-    parser.add_argument("--raw", type=int, default=2, help="of these, those that are asked of raw rows, too")
-    parser.add_argument("--duckdb", type=int, default=7, help="of these, those that are asked of DuckDB, too")
-    parser.add_argument("--lists", type=int, default=100, help="lists of records of each kind")
+    parser.add_argument("--raw", type=int, default=1, help="of these, those that are asked of raw rows, too")
+    parser.add_argument("--duckdb", type=int, default=5, help="of these, those that are asked of DuckDB, too")
+    parser.add_argument("--lists", type=int, default=80, help="lists of records of each kind")
     arguments = parser.parse_args()
     effort = Effort(arguments.ranges, arguments.days, arguments.raw, arguments.duckdb, arguments.lists)
     report = Report()
