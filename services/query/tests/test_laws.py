@@ -382,6 +382,7 @@ async def test_every_reading_is_in_one_bin_of_the_distribution(
             assert strictly <= one["count"] <= sum(one["low"] <= value <= one["high"] for value in values)
 
 
+@settings(deadline=None)
 @given(
     start=st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001 - naive UTC
     length=st.one_of(st.timedeltas(timedelta(microseconds=1), timedelta(hours=3)), st.timedeltas(timedelta(seconds=1))),
@@ -407,6 +408,7 @@ async def test_a_cut_tiles_the_range_on_the_bounds_of_buckets(
             assert tier.bucket_of(one.end) == one.end
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), max_size=8), origin=st.floats(-1e3, 1e3)
 )
