@@ -10,35 +10,28 @@ Usage: python tests/benchmarks/fanout.py [--subscribers 1000] [--seconds 6] [--r
 """
 
 import argparse
-import asyncio
 import json
 import os
 import resource
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import fanout_nginx
-import httpx
 import psutil
 from fanout_load import Counted, Plan
-from fanout_rivals import RATE, batch, delays, payload
+from fanout_rivals import RATE
+from fanout_servers import FASTAPI, GATEWAY, NCHAN, OTHER_CORES, RAW, SERVER_CORE, Server, gateway, nchan, rival
 from report import Report
-from services import Services, token
+from services import Services
 
-from telltale_shared.broker import BrokerAddress, Publisher
-from telltale_shared.contracts import encode, schema_of
 from telltale_shared.testing import Access, Servers
-from telltale_shared.topology import LIVE_READINGS, topology
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -46,35 +39,19 @@ RUN = ROOT / ".run/bench-fanout"
 STACK = (sys.executable, str(ROOT / "deploy/native/stack.py"))
 OPTIONS = ("--run-dir", str(RUN), "--port-offset", "auto")
 VHOST = "bench_fanout"
-PATH = "/api/v1/stream"
 SETTLE_SECONDS = 1.0
 STALL_SECONDS = 36
 """Time enough for the kernel's buffers to fill, and then for ten seconds without progress."""
 DESCRIPTORS = 20_000
-SERVER_CORE, *OTHER_CORES = sorted(os.sched_getaffinity(0))
-"""The core of the server that is measured, and those of everything else."""
-GATEWAY, NCHAN, RAW, FASTAPI = "gateway", "nginx nchan", "raw send()", "FastAPI send_text"
 
 
 # --- processes
-
-
-def pin(pid: int, cores: set[int]) -> None:
-    """Let the process run on ``cores`` only."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), cores)
 
 
 def processor_seconds(pid: int) -> float:
     """Processor time that the process has used so far, to the nanosecond."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Load:
@@ -104,37 +81,6 @@ class Load:
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
-
-
-@dataclass
-class Server:
-    """One that is measured."""
-
-    name: str
-    pid: int
-    port: int
-    says: list[str]
-    """What its clients say at first."""
-    feed: Callable[[threading.Event], None] | None = None
-    """Gives it something to send until the event is set; None: it has something of its own."""
-
-    def plan(self, subscribers: int, stalled: int = 0) -> Plan:
-        return Plan(self.port, PATH, subscribers, self.says, stalled)
-
-    @contextmanager
-    def fed(self) -> Iterator[None]:
-        """It has something to send as long as the block runs."""
-        if self.feed is None:
-            yield
-            return
-        end = threading.Event()
-        feeding = threading.Thread(target=self.feed, args=(end,))
-        feeding.start()
-        try:
-            yield
-        finally:
-            end.set()
-            feeding.join()
 
 
 # --- what is measured
@@ -234,74 +180,6 @@ def idle(server: Server, report: Report, subscribers: int) -> None:
         each = (process.memory_info().rss - before) / subscribers / 1_024
     report.title(f"{subscribers:,} idle subscribers")
     report.line("memory of each", f"{each:.1f} KiB", "≤ 30 KiB", met=each <= 30)
-
-
-# --- the servers
-
-
-def publishing(broker: Access) -> Callable[[threading.Event], None]:
-    """Publishes to the live stream at the common rate."""
-
-    async def publish(end: threading.Event) -> None:
-        address = BrokerAddress(broker.url, broker.password)
-        async with Publisher(address, topology(), name="bench fan-out") as publisher:
-            for number, delay in enumerate(delays()):
-                await asyncio.sleep(delay)
-                if end.is_set():
-                    return
-                readings = batch(number)
-                await publisher.publish(LIVE_READINGS, encode(readings), schema=schema_of(readings))
-
-    return lambda end: asyncio.run(publish(end))
-
-
-def posting(port: int) -> Callable[[threading.Event], None]:
-    """Posts to nchan at the common rate."""
-
-    def post(end: threading.Event) -> None:
-        with httpx.Client() as http:
-            for number, delay in enumerate(delays()):
-                time.sleep(delay)
-                if end.is_set():
-                    return
-                http.post(f"http://127.0.0.1:{port}/publish", content=payload(number)).raise_for_status()
-
-    return post
-
-
-@contextmanager
-def rival(kind: str, name: str) -> Iterator[Server]:
-    """A server of ``fanout_rivals.py``."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, HERE / "fanout_rivals.py", kind, str(port)])
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        pin(process.pid, {SERVER_CORE})
-        yield Server(name, process.pid, port, [])
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-@contextmanager
-def nchan(folder: Path) -> Iterator[Server]:
-    """nginx, fed by POST."""
-    port = free_port()
-    with fanout_nginx.running(folder, port) as process:
-        pin(process.pid, {SERVER_CORE})
-        yield Server(NCHAN, process.pid, port, [], posting(port))
-
-
-def gateway(services: Services, broker: Access) -> Server:
-    """A gateway over an empty stream."""
-    service = services.start("telltale_gateway", "GATEWAY_PORT")
-    pin(service.process.pid, {SERVER_CORE})
-    says = [json.dumps({"type": "authenticate", "token": token("stream")}), json.dumps({"type": "subscribe"})]
-    return Server(GATEWAY, service.process.pid, service.port, says, publishing(broker))
 
 
 def run(arguments: argparse.Namespace, broker: Access, logs: Path) -> Report:

@@ -102,15 +102,17 @@ def serve_raw(port: int) -> None:
 def _accept(server: socket.socket, members: list[socket.socket]) -> None:
     while True:
         connection, _ = server.accept()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         handshake = ServerProtocol()
         requests: list[object] = []
-        while not requests:
-            handshake.receive_data(connection.recv(65_536))
+        while not requests and (data := connection.recv(65_536)):
+            handshake.receive_data(data)
             requests = list(handshake.events_received())
-        assert isinstance(requests[0], Request)
+        if not requests or not isinstance(requests[0], Request):
+            connection.close()
+            continue
         handshake.send_response(handshake.accept(requests[0]))
         connection.sendall(b"".join(handshake.data_to_send()))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setblocking(False)
         members.append(connection)
 
