@@ -370,6 +370,13 @@ async def test_binary_and_oversized_messages_end_the_connection(start: Start) ->
             assert (await closing(socket))[0] == 1009
 
 
+async def test_a_frame_of_16_megabytes_is_refused_by_its_head(start: Start) -> None:
+    async with start() as running, connect(running.url) as socket:
+        final_text, masked = b"\x81", b"\xff"
+        socket.transport.write(final_text + masked + (16 << 20).to_bytes(8) + b"mask")
+        assert (await closing(socket))[0] == 1009
+
+
 async def test_a_flood_of_messages_ends_the_connection(start: Start, auth: Any) -> None:
     async with start() as running, connect(running.url) as socket:
         token = auth.token()

@@ -41,7 +41,7 @@ class Channel(Generic[Member]):
     place: Place
     subscribers: int = 0
     published: int = 0
-    """Readings and anomalies that matched, since the channel exists."""
+    """Readings, anomalies and changes of alerts that matched, since the channel exists."""
     due: float = 0.0
     """No round before this time."""
     in_step: dict[Member, None] = field(default_factory=dict)

@@ -37,7 +37,7 @@ class Subscription:
     """What is before this sequence number is history."""
     answer: Frame | None
     lost: int = 0
-    """Readings and anomalies of history that left the window before they were told."""
+    """Readings, anomalies and changes of alerts of history that left the window before they were told."""
 
 
 def _key(wish: Subscribe) -> tuple[Selection, int]:
@@ -70,7 +70,7 @@ class Hub:
         self._channels: dict[tuple[Selection, int], Channel[Subscription]] = {}
         self._catching_up: set[Subscription] = set()
         self.dropped = 0
-        """Readings and anomalies that were not told to somebody who wanted them."""
+        """Readings, anomalies and changes of alerts that were not told to somebody who wanted them."""
 
     @property
     def readings_held(self) -> int:

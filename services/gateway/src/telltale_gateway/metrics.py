@@ -11,7 +11,9 @@ AGE_SECONDS = Histogram(
     "From the publishing of the newest message to its frame in the sockets' hands, by the clocks of both sides",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
-DROPPED = Counter("telltale_gateway_dropped", "Readings and anomalies that slow clients were not told")
+DROPPED = Counter(
+    "telltale_gateway_dropped", "Readings, anomalies and changes of alerts that slow clients were not told"
+)
 CLOSED = Counter("telltale_gateway_closed", "Connections that the gateway closed", ["code"])
 MESSAGES = Counter("telltale_gateway_stream_messages", "Messages of the live stream", ["schema"])
 MALFORMED = Counter("telltale_gateway_stream_malformed", "Messages of the live stream that were not understood")

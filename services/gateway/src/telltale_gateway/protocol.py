@@ -17,6 +17,8 @@ from telltale_gateway.wire import WINDOW_BITS
 
 EXTENSION = "telltale.frames"
 """The ASGI extension in which an app finds the :class:`StreamProtocol` of its connection, as ``socket``."""
+PING_SECONDS = 20.0
+"""Between two pings, and until an unanswered one ends the connection."""
 CLOSE_GRACE = 2.0
 """Seconds that a client has to take what was sent before a close, and the close itself."""
 

@@ -26,7 +26,7 @@ class Frame:
         self.payload = payload
         """UTF-8."""
         self.told = told
-        """Readings and anomalies in it."""
+        """Readings, anomalies and changes of alerts in it."""
 
     @cached_property
     def plain(self) -> bytes:
