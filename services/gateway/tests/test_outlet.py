@@ -116,6 +116,22 @@ def test_the_kernel_holds_little_for_who_reads_nothing(new_loop: Loop) -> None:
 
 
 @LOOPS
+def test_an_aborted_connection_is_reset_however_much_waits(new_loop: Loop) -> None:
+    async def exchange() -> None:
+        async with connected() as (protocol, reader, writer):
+            writer.transport.pause_reading()  # type: ignore[attr-defined]  # a client of its own kind
+            while not protocol.is_paused:
+                tell_all([protocol.outlet], Parcel([Frame(b"x" * 1_000)]))
+            protocol.outlet.abort()
+            await eventually(lambda: protocol.is_lost)
+            writer.transport.resume_reading()  # type: ignore[attr-defined]
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+
+    run(new_loop, exchange())
+
+
+@LOOPS
 def test_nothing_is_written_to_who_has_gone(new_loop: Loop) -> None:
     async def exchange() -> None:
         async with connected() as (protocol, _, writer):

@@ -1,6 +1,7 @@
 """Writes to one connection: straight to its socket while nothing waits there, and behind what waits otherwise."""
 
 import socket
+import struct
 from asyncio import Transport
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,6 +13,9 @@ KERNEL_BUFFER = 65_536
 
 Left alone it grows to megabytes: a client that stops reading would go unnoticed for minutes, and be served the past.
 """
+
+RESET = struct.pack("ii", 1, 0)
+"""Linger for no time: what waits in the kernel is dropped."""
 
 
 class Outlet:
@@ -82,6 +86,9 @@ class Outlet:
         self._transport.close()
 
     def abort(self) -> None:
+        """End the connection, and let the other side know even if it reads nothing."""
+        if self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._transport.abort()
 
     def is_closing(self) -> bool:
