@@ -1,5 +1,6 @@
 """Any order of publishing, subscribing, reading, cutting and resuming tells everyone everything once, or owns up."""
 
+import itertools
 from dataclasses import dataclass, field
 
 import msgspec
@@ -87,6 +88,7 @@ class HubLaws(RuleBasedStateMachine):
         self.number = 0.0
         self.open: list[Client] = []
         self.clock = 0.0
+        self.keys = itertools.count()
         self.dropped = 0
 
     # --- the stream
@@ -218,7 +220,7 @@ class HubLaws(RuleBasedStateMachine):
         return client
 
     def _subscribe(self, wish: Subscribe) -> Client:
-        client = Client(wish, self.hub.subscribe(wish, self.now))
+        client = Client(wish, self.hub.subscribe(wish, self.now, next(self.keys)))
         answer = client.subscription.answer
         assert answer is not None
         subscribed = _decode(answer.payload)
@@ -253,12 +255,8 @@ class HubLaws(RuleBasedStateMachine):
 
     def _round(self) -> dict[Client, list[Frame]]:
         self.clock += 1
-        by_subscription = {client.subscription: client for client in self.open}
-        told = {
-            by_subscription[member]: one.frames
-            for one in self.hub.rounds(self.now, self.clock)
-            for member in one.members
-        }
+        by_key = {client.subscription.key: client for client in self.open}
+        told = {by_key[key]: one.frames for one in self.hub.rounds(self.now, self.clock) for key in one.keys}
         for client in self.open:
             client.expected += client.waiting
             client.waiting.clear()

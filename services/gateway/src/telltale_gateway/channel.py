@@ -1,5 +1,6 @@
 """What all subscriptions with the same wish share. Pure."""
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -44,26 +45,39 @@ class Channel(Generic[Member]):
     """Readings, anomalies and changes of alerts that matched, since the channel exists."""
     due: float = 0.0
     """No round before this time."""
-    in_step: dict[Member, None] = field(default_factory=dict)
-    ahead: dict[Member, None] = field(default_factory=dict)
-    """Those who knew some of the coming round before they came: they fall in with it."""
+    keys: "array[int]" = field(default_factory=lambda: array("q"))
+    """By which the caller knows those in step. In one piece, so that going through thousands touches little memory."""
+    ahead: dict[Member, int] = field(default_factory=dict)
+    """Those who knew some of the coming round before they came, with their keys: they fall in with it."""
+    _order: list[Member] = field(default_factory=list)
+    _places: dict[Member, int] = field(default_factory=dict)
+    """Where a member stands in the order and its key in the keys."""
     _frames: OrderedDict[tuple[int, int, str], list[Frame]] = field(default_factory=OrderedDict)
 
     def has(self, member: Member) -> bool:
         """Whether rounds tell ``member`` what happens."""
-        return member in self.in_step or member in self.ahead
+        return member in self._places or member in self.ahead
 
-    def join(self, member: Member) -> None:
+    def join(self, member: Member, key: int) -> None:
         self.ahead.pop(member, None)
-        self.in_step[member] = None
+        self._places[member] = len(self._order)
+        self._order.append(member)
+        self.keys.append(key)
 
-    def wait(self, member: Member) -> None:
-        self.ahead[member] = None
+    def wait(self, member: Member, key: int) -> None:
+        self.ahead[member] = key
 
     def leave(self, member: Member) -> bool:
         """Rounds go on without ``member``; tells whether it had been in step."""
         self.ahead.pop(member, None)
-        return member in self.in_step and self.in_step.pop(member) is None
+        place = self._places.pop(member, None)
+        if place is None:
+            return False
+        last, key = self._order.pop(), self.keys.pop()
+        if last is not member:
+            self._order[place], self.keys[place] = last, key
+            self._places[last] = place
+        return True
 
     def delay(self, clock: float) -> None:
         """A round takes place at ``clock``: set when the next one may.

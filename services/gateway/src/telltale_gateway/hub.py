@@ -10,6 +10,7 @@ frames. Everyone else has a place of their own, reads on from there with :meth:`
 the common one.
 """
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ class Subscription:
     """One client's place in the stream. Opaque to everyone but the hub."""
 
     channel: "Channel[Subscription]"
+    key: int
     place: Place
     """The channel's own while it walks in step."""
     live_from: int
@@ -47,10 +49,11 @@ def _key(wish: Subscribe) -> tuple[Selection, int]:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The same frames for all of ``members``."""
+    """The same frames for all of ``keys``."""
 
     frames: list[Frame]
-    members: list[Subscription]
+    keys: "array[int]"
+    """With which they subscribed."""
 
 
 class Hub:
@@ -102,8 +105,8 @@ class Hub:
 
     # --- coming and going
 
-    def subscribe(self, wish: Subscribe, now: int) -> Subscription:
-        """A new subscription; the first frame that it gets is the answer to the wish."""
+    def subscribe(self, wish: Subscribe, now: int, key: int) -> Subscription:
+        """A new subscription, which rounds know by ``key``; the first frame that it gets is the answer to the wish."""
         channel = self._channel(wish)
         channel.subscribers += 1
         recognised = None if wish.after is None else self._window.find(wish.after)
@@ -127,7 +130,7 @@ class Hub:
             # The next round is due, and this client knows some of it already.
             known = self._window.between(start, self._window.end)
             place = Place(start, channel.published - sum(map(channel.selection.count, known)))
-        subscription = Subscription(channel, place, max(start, common.cursor), frame_of(answer))
+        subscription = Subscription(channel, key, place, max(start, common.cursor), frame_of(answer))
         if start < subscription.live_from:
             self._catching_up.add(subscription)
         return subscription
@@ -188,12 +191,9 @@ class Hub:
 
     def _round(self, channel: Channel[Subscription], now: int) -> Iterator[Round]:
         target = Place(self._window.end, channel.published)
-        groups = [(channel.place, channel.in_step)] if channel.in_step else []
-        groups += [(one.place, {one: None}) for one in channel.ahead]
-        told = [
-            Round(self._told(channel, place, target, now, heads=len(members)), list(members))
-            for place, members in groups
-        ]
+        groups = [(channel.place, channel.keys[:])] if channel.keys else []
+        groups += [(one.place, array("q", (key,))) for one, key in channel.ahead.items()]
+        told = [Round(self._told(channel, place, target, now, heads=len(keys)), keys) for place, keys in groups]
         channel.place.move(target)
         for subscription in list(channel.ahead):
             self._fall_in(subscription)
@@ -201,7 +201,7 @@ class Hub:
 
     def _fall_in(self, subscription: Subscription) -> None:
         subscription.place = subscription.channel.place
-        subscription.channel.join(subscription)
+        subscription.channel.join(subscription, subscription.key)
 
     # --- the others
 
@@ -228,7 +228,7 @@ class Hub:
             if place.cursor == channel.place.cursor:
                 self._fall_in(subscription)
             elif place.cursor > channel.place.cursor:
-                channel.wait(subscription)
+                channel.wait(subscription, subscription.key)
         return frames
 
     def _take_history(self, subscription: Subscription, now: int) -> list[Frame]:

@@ -1,9 +1,11 @@
 """Writes to one connection: straight to its socket while nothing waits there, and behind what waits otherwise."""
 
+import os
 import socket
 import struct
 from asyncio import Transport
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from telltale_gateway.wire import Parcel
@@ -26,27 +28,24 @@ class Outlet:
     protocol until all of it is gone.
     """
 
-    __slots__ = ("_socket", "_transport", "deflates", "send")
+    __slots__ = ("_descriptor", "_transport", "deflates")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._socket: socket.socket | None = None
+        self._descriptor = -1
         self.deflates = False
         """Whether the client takes compressed frames."""
-        self.send: Callable[[bytes], int] = self._hand_over
-        """Sends bytes when nothing waits, and tells how many were taken.
-
-        Raises:
-            OSError: none were taken.
-        """
         transport.set_write_buffer_limits(high=0)
-        plain = transport.get_extra_info("socket")
-        if plain is not None and transport.get_extra_info("sslcontext") is None:
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
-            # The descriptor stays the transport's: it is given back in `release`, before the transport closes it.
-            self._socket = socket.socket(plain.family, plain.type, plain.proto, plain.fileno())
-            self._socket.setblocking(False)
-            self.send = self._socket.send
+        connection = transport.get_extra_info("socket")
+        if connection is not None and transport.get_extra_info("sslcontext") is None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
+            # It stays the transport's, which closes it after `connection_lost`, where `release` is called.
+            self._descriptor = connection.fileno()
+
+    @property
+    def key(self) -> int:
+        """By which :func:`tell_all` knows it: the descriptor for plain bytes, or a negative number of its own."""
+        return -1 - id(self) if self.deflates or self._descriptor < 0 else self._descriptor
 
     @property
     def unsent(self) -> int:
@@ -61,7 +60,10 @@ class Outlet:
         """Send ``data``, or let it wait; nothing happens when the connection is about to end."""
         if self._transport.is_closing():
             return
-        taken = 0 if self.unsent else _taken(self.send, data)
+        taken = 0
+        if not self.unsent and self._descriptor >= 0:
+            with suppress(OSError):
+                taken = os.write(self._descriptor, data)
         if taken < len(data):
             self.wait(data, taken)
 
@@ -70,15 +72,8 @@ class Outlet:
         self._transport.write(memoryview(data)[taken:])
 
     def release(self) -> None:
-        """Use the socket no longer: the connection has ended."""
-        self.send = len
-        if self._socket is not None:
-            self._socket.detach()
-            self._socket = None
-
-    def _hand_over(self, data: bytes) -> int:
-        self._transport.write(data)
-        return len(data)
+        """Use the descriptor no longer: the connection has ended, and it may soon be another's."""
+        self._descriptor = -1
 
     # --- what else uvicorn wants of a transport
 
@@ -87,8 +82,9 @@ class Outlet:
 
     def abort(self) -> None:
         """End the connection, and let the other side know even if it reads nothing."""
-        if self._socket is not None:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        if self._descriptor >= 0:
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._transport.abort()
 
     def is_closing(self) -> bool:
@@ -104,20 +100,21 @@ class Outlet:
         return self._transport.get_extra_info(name, default)
 
 
-def tell_all(outlets: Iterable[Outlet], parcel: Parcel) -> None:
-    """Send ``parcel`` to all, for none of whom anything waits."""
-    for outlet in outlets:
-        data = parcel.deflated if outlet.deflates else parcel.plain
-        taken = _taken(outlet.send, data)
-        if taken != len(data):
-            outlet.wait(data, taken)
+def tell_all(keys: Iterable[int], outlets: Mapping[int, Outlet], parcel: Parcel) -> None:
+    """Send ``parcel`` to the outlets with ``keys``, for none of which anything waits.
 
-
-def _taken(send: Callable[[bytes], int], data: bytes) -> int:
-    try:
-        return send(data)
-    except BlockingIOError:
-        return 0
-    except OSError:
-        # The connection has ended, which the event loop is about to find out.
-        return len(data)
+    It goes by descriptors: looking at thousands of objects, scattered over the memory, would cost more than all else
+    that Python does here.
+    """
+    data, size = parcel.plain, len(parcel.plain)
+    for key in keys:
+        if key < 0:
+            outlets[key].tell(parcel)
+            continue
+        try:
+            taken = os.write(key, data)
+        except OSError:
+            # The kernel's buffer is full; or the connection has ended, which the transport then finds out.
+            taken = 0
+        if taken != size:
+            outlets[key].wait(data, taken)

@@ -37,6 +37,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self.on_pause: Callable[[], None] = _nothing
         """Called when the client takes less than it is sent: write nothing until :attr:`on_resume` is called."""
         self.on_resume: Callable[[], None] = _nothing
+        self.on_lost: Callable[[], None] = _nothing
+        """Called when the connection has ended: nothing may go to its outlet any more."""
         self._abort_timer: TimerHandle | None = None
         if self.config.ws_per_message_deflate:
             # No context is taken over, so that one compressed frame fits everyone.
@@ -98,6 +100,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the socket, and end the timer."""
+        self.on_lost()
         self.outlet.release()
         if self._abort_timer is not None:
             self._abort_timer.cancel()

@@ -119,6 +119,7 @@ class _Connection:
     async def run(self) -> None:
         """Converse until somebody ends it, and clear up."""
         self._socket.on_pause, self._socket.on_resume = self._on_pause, self._on_resume
+        self._socket.on_lost = self._unsubscribe
         with self._gateway.clients.joined():
             closing = None
             try:
@@ -153,9 +154,9 @@ class _Connection:
             self._session.reschedule(asyncio.get_running_loop().time())
 
     def _clear_up(self) -> None:
-        self._socket.on_pause = self._socket.on_resume = _nothing
+        self._socket.on_pause = self._socket.on_resume = self._socket.on_lost = _nothing
         self._keeps_up()
-        self._replace_subscription(None)
+        self._unsubscribe()
         self._unwatch()
         if self._principal is not None:
             self._gateway.clients.leave(self._principal.user_id)
@@ -225,16 +226,17 @@ class _Connection:
         if self._principal is None:
             raise Closing(CloseCode.NOT_AUTHENTICATED, "authenticate first")
         await self._gateway.subscriber.settle(wish.after)
-        self._replace_subscription(None)
+        self._unsubscribe()
         if not self._gateway.fanout.has_room(wish):
             raise Closing(CloseCode.TOO_MANY, "too many different subscriptions; try again later")
-        self._replace_subscription(self._gateway.fanout.subscribe(wish, self._socket.outlet))
-        self._take()
+        if not self._socket.disconnected:
+            self._subscription = self._gateway.fanout.subscribe(wish, self._socket.outlet)
+            self._take()
 
-    def _replace_subscription(self, subscription: Subscription | None) -> None:
+    def _unsubscribe(self) -> None:
         if self._subscription is not None:
             self._gateway.fanout.unsubscribe(self._subscription)
-        self._subscription = subscription
+            self._subscription = None
 
     # --- what the client is told
 
