@@ -268,7 +268,7 @@ def test_expected_ranges_of_wanted_series_come_together_behind_the_readings() ->
     messages: list[LiveMessage] = [expected(NOW), readings(1), expected(NOW + 1), readings(3)]
     for offset, message in enumerate(messages):
         hub.publish(message, offset, NOW)
-    subscription = hub.subscribe(Subscribe(sources=["a"], history="1m"), NOW)
+    subscription = subscribe(hub, Subscribe(sources=["a"], history="1m"), NOW)
     _, told, ranges = take(hub, subscription)
     assert isinstance(told, Readings)
     assert len(told.points.value) == 4
@@ -282,7 +282,7 @@ def test_expected_ranges_of_wanted_series_come_together_behind_the_readings() ->
 
 def test_a_slow_subscriber_gets_no_expected_ranges_and_misses_nothing_by_it() -> None:
     hub = new_hub(queue_readings=4)
-    subscription = hub.subscribe(Subscribe(), NOW)
+    subscription = subscribe(hub, Subscribe(), NOW)
     take(hub, subscription)
     messages: list[LiveMessage] = [expected(NOW), readings(1, 6), expected(NOW)]
     for offset, message in enumerate(messages):
