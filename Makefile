@@ -56,6 +56,14 @@ else
 	@$(stack) rebuild -- $(ARGS)
 endif
 
+.PHONY: backup
+backup: ## write every database, as it is at one moment, into FILE=… or one named by the time
+	@$(stack) backup --runtime $(RUNTIME) $(FILE)
+
+.PHONY: restore
+restore: ## bring the backup FILE=… into this stack; REPLACE=yes: also where it holds data, which goes
+	@$(stack) restore --runtime $(RUNTIME) $(if $(filter yes,$(REPLACE)),--replace) $(FILE)
+
 .PHONY: test
 test: development lint check-installable audit ## lint, types, import rules and every test, against real servers of its own
 	@$(venv)/python deploy/native/run_tests.py

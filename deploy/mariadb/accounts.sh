@@ -4,6 +4,10 @@
 set -eu
 secrets=$1
 shift
+if mariadb "$@" --batch --skip-column-names --execute="SHOW DATABASES LIKE 'telltale\\_restoring'" | grep -q .; then
+  echo "a restore was interrupted: run it again before anything else" >&2
+  exit 1
+fi
 {
   for name in WRITER_DATABASE_PASSWORD WRITER_MIGRATION_DATABASE_PASSWORD QUERY_DATABASE_PASSWORD \
               AUTH_DATABASE_PASSWORD AUTH_MIGRATION_DATABASE_PASSWORD \

@@ -47,8 +47,12 @@ def missing_python_packages() -> list[str]:
 
 
 def missing_test_packages() -> list[str]:
-    """What the tests of the pages need: a browser, and a library of the program that drives it."""
-    wanted = {"chromium": shutil.which("chromium"), "libatomic1": ctypes.util.find_library("atomic")}
+    """What tests need: a browser with a library of the program that drives it, and the tool that makes backups."""
+    wanted = {
+        "chromium": shutil.which("chromium"),
+        "libatomic1": ctypes.util.find_library("atomic"),
+        "mariadb-client": shutil.which("mariadb-dump"),
+    }
     return [package for package, found in wanted.items() if not found]
 
 

@@ -34,7 +34,13 @@ def missing_packages() -> list[str]:
     return [package for package, found in wanted.items() if not found]
 
 
-def _which(program: str) -> str:
+def missing_backup_packages() -> list[str]:
+    """Debian packages that backups need beside those of the servers."""
+    return [] if shutil.which("mariadb-dump") else ["mariadb-client"]
+
+
+def which(program: str) -> str:
+    """Where ``program`` is."""
     found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
         raise StackError(f"{program} is not installed")
@@ -55,7 +61,7 @@ def create_database_folder(layout: Layout) -> None:
     if (data / "mysql").exists():
         return
     command = [
-        _which("mariadb-install-db"),
+        which("mariadb-install-db"),
         f"--defaults-file={ROOT / 'deploy' / 'mariadb' / 'telltale.cnf'}",
         f"--datadir={data}",
         "--auth-root-authentication-method=socket",
@@ -83,7 +89,7 @@ def buffer_pool(settings: Mapping[str, str]) -> str:
 def mariadb_program(layout: Layout, settings: Mapping[str, str]) -> Program:
     """The private MariaDB, with what `settings` says about it."""
     command = [
-        _which("mariadbd"),
+        which("mariadbd"),
         f"--defaults-file={ROOT / 'deploy' / 'mariadb' / 'telltale.cnf'}",
         f"--datadir={layout.mariadb / 'data'}",
         f"--socket={layout.mariadb_socket}",
@@ -100,7 +106,7 @@ def mariadb_program(layout: Layout, settings: Mapping[str, str]) -> Program:
 def mariadb_client(layout: Layout) -> list[str]:
     """The command-line client, logged in as root over the private socket."""
     return [
-        _which("mariadb"),
+        which("mariadb"),
         "--no-defaults",
         f"--socket={layout.mariadb_socket}",
         f"--user={getpass.getuser()}",
@@ -173,7 +179,7 @@ def create_broker_folder(layout: Layout) -> None:
 
 def epmd_program(layout: Layout) -> Program:
     """Erlang's port mapper in the foreground, so that it ends with the stack instead of outliving it."""
-    command = [_which("epmd"), "-address", "127.0.0.1", "-port", str(layout.port("epmd"))]
+    command = [which("epmd"), "-address", "127.0.0.1", "-port", str(layout.port("epmd"))]
     return Program("epmd", command, layout.rabbitmq, priority=10, start_seconds=0, stop_seconds=5)
 
 

@@ -12,45 +12,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import environment
+import keeping
 import ports
 import servers
 import status
+from engines import Database
 from layout import PORTS, ROOT, Layout, StackError
 from processes import COMMON, DEFAULTS, MIGRATIONS, SERVICES, Process
 from settings_file import user_settings
 from supervision import Program, Supervisor
+from timing import Timing
 
 _HEALTHY_SECONDS = 180
-
-
-class Timing:
-    """Prints each step as it begins, and at its end the time that it took."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    @contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Time what happens inside."""
-        began = time.monotonic()
-        print(f"  {title:<40}", end="", flush=True)
-        try:
-            yield
-        except BaseException:
-            print("failed", flush=True)
-            raise
-        print(f"{time.monotonic() - began:6.1f} s", flush=True)
-
-    def total(self) -> None:
-        """Print the time since the start."""
-        print(f"  {'in all':<40}{time.monotonic() - self._start:6.1f} s", flush=True)
 
 
 # --- from the description to what runs -------------------------------------------------------------------------------
@@ -278,6 +257,46 @@ def rebuild(layout: Layout, options: argparse.Namespace) -> int:
     return subprocess.run(command, env=variables, check=False).returncode
 
 
+def backup(layout: Layout, options: argparse.Namespace) -> int:
+    """Write every database of a running stack into one file: the name given, or one made of the time."""
+    path = Path(options.names[0]).resolve() if options.names else None
+    if options.runtime == "docker":
+        return keeping.make_backup(Database.in_docker(), path)
+    if not servers.mariadb_answers(layout):
+        raise StackError("MariaDB does not run; make up starts it")
+    environment.install_packages(servers.missing_backup_packages())
+    return keeping.make_backup(Database.native(layout), path)
+
+
+def restore(layout: Layout, options: argparse.Namespace) -> int:
+    """Bring the backup that is named into this stack, whose services stand still afterwards."""
+    if not options.names:
+        raise StackError("name the backup: make restore FILE=backups/…")
+    path = Path(options.names[0]).resolve()
+    if options.runtime == "docker":
+        return keeping.restore(Database.in_docker(), path, keeping.docker_steps(), replace=options.replace)
+    environment.install_packages(servers.missing_backup_packages())
+    user = user_settings(options.env_file)
+    layout.create()
+    _make_secrets(layout, user)
+    supervisor = _supervisor(layout)
+
+    def start_servers() -> None:
+        if not servers.mariadb_answers(layout):
+            _check_ports(layout, supervisor, [*servers.SERVERS, "rabbitmq-distribution"])
+            _start_servers(layout, supervisor, user, _service_programs(layout, user))
+
+    def stop_services() -> None:
+        supervisor.stop([name for name in supervisor.processes() if name not in servers.SERVERS])
+
+    def migrate() -> None:
+        servers.apply_accounts(layout)
+        _migrate(layout, user)
+
+    steps = keeping.Steps(start_servers, stop_services, migrate)
+    return keeping.restore(Database.native(layout), path, steps, replace=options.replace)
+
+
 _COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
     "up": up,
     "down": down,
@@ -287,6 +306,8 @@ _COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
     "status": show_status,
     "logs": logs,
     "rebuild": rebuild,
+    "backup": backup,
+    "restore": restore,
     "servers-up": servers_up,
     "servers-down": down,
     "addresses": addresses,
@@ -315,6 +336,8 @@ def main() -> int:
         metavar="PROCESS/SERVER=PORT",
         help="where a process finds a server when something stands between them, as a test's proxy does",
     )
+    parser.add_argument("--runtime", default="native", choices=["native", "docker"], help="where the stack runs")
+    parser.add_argument("--replace", action="store_true", help="restore: also where the stack holds data, which goes")
     parser.add_argument("--group", default="native", choices=["native", "dev"], help="dev: with what tests need")
     options = parser.parse_args()
     try:

@@ -87,3 +87,11 @@ async def test_the_broker_takes_it_twice_and_holds_it_as_written(
 async def _declare(access: Access) -> None:
     async with Publisher(BrokerAddress(access.url, access.password), topology(2), name="test") as publisher:
         await eventually(lambda: publisher.problem is None)
+
+
+def test_no_name_is_used_twice_for_other_arguments() -> None:
+    """Arguments belong to a name for ever: a changed one needs a new name, the old one among the former."""
+    queues = topology().queues
+    names = [name for queue in queues for name in (queue.name, *queue.former)]
+    assert len(names) == len(set(names))
+    assert topology().queue(EVENTS_QUEUE).bindings == ((EXCHANGE, "store.events"),)

@@ -118,24 +118,42 @@ async def database_problem(engine: AsyncEngine) -> str | None:
     return None
 
 
+async def schema_problem(connection: AsyncConnection, expected: str) -> str | None:
+    """Why code that was written for the migration ``expected`` cannot work with this database, or None.
+
+    It can at that migration, and at every later one whose database says that it serves such code as well
+    (:mod:`telltale_shared.migrating`).
+    """
+    found = await _ask(connection, "SELECT version_num FROM alembic_version LIMIT 1")
+    if found == expected:
+        return None
+    if found and await _ask(connection, "SELECT version FROM schema_serves WHERE version = :version", version=expected):
+        log.info("the database is newer and serves this service as well", migration=found, expected=expected)
+        return None
+    return f"the database is at migration {found or 'none'}, this service needs {expected}"
+
+
+async def _ask(connection: AsyncConnection, statement: str, **parameters: str) -> str | None:
+    """The one value of ``statement``, or None; also where its table does not exist."""
+    try:
+        found: str | None = (await connection.execute(text(statement), parameters)).scalar()
+    except DBAPIError as error:
+        if is_transient(error):
+            raise
+        return None
+    return found
+
+
 async def check_schema_version(engine: AsyncEngine, expected: str) -> None:
-    """Compare the database's migration with the one this code was written for.
+    """Make sure that the database serves code that was written for the migration ``expected``.
 
     Raises:
         SchemaVersionMismatch: it is at another version, or was never migrated.
     """
     async with engine.connect() as connection:
-        try:
-            found = (await connection.execute(text("SELECT version_num FROM alembic_version LIMIT 1"))).scalar()
-        except DBAPIError as error:
-            if is_transient(error):
-                raise
-            found = None
-    if found != expected:
-        raise SchemaVersionMismatch(
-            f"the database is at migration {found or 'none'}, this service needs {expected}: "
-            "run the migrations, then start it again"
-        )
+        problem = await schema_problem(connection, expected)
+    if problem is not None:
+        raise SchemaVersionMismatch(f"{problem}: run the migrations, then start it again")
 
 
 async def wait_for_schema(engine: AsyncEngine, expected: str, *, period: float = 1.0) -> None:

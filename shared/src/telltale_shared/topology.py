@@ -15,11 +15,17 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Queue:
-    """A durable queue or stream with its arguments and the (exchange, pattern) pairs that feed it."""
+    """A durable queue or stream with its arguments and the (exchange, pattern) pairs that feed it.
+
+    Arguments never change under one name, which the broker would refuse: a queue with other arguments gets another
+    name, and the one before becomes one of its ``former``.
+    """
 
     name: str
     arguments: dict[str, Argument]
     bindings: tuple[tuple[str, str], ...]
+    former: tuple[str, ...] = ()
+    """Names that the queue had in earlier versions, oldest first: whoever consumes it empties and deletes those."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,10 @@ class Topology:
     exchanges: tuple[Exchange, ...]
     queues: tuple[Queue, ...]
     partitions: int = field(default=1)
+
+    def queue(self, name: str) -> Queue:
+        """The queue ``name``."""
+        return {queue.name: queue for queue in self.queues}[name]
 
 
 EXCHANGE = "telltale"

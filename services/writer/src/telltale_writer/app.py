@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from telltale_shared.broker import BrokerAddress, Delivery, Link, Publisher, consume
+from telltale_shared.broker import BrokerAddress, Delivery, Link, Publisher, consume, retire
 from telltale_shared.database import create_engine, database_problem, wait_for_schema
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
@@ -68,11 +68,16 @@ def create_app(settings: Settings) -> FastAPI:
         health.add(f"broker ({name})", partial(_problem_of, link))
 
     async def consume_readings() -> None:
-        queue = readings_queue(settings.partition)
-        await consume(links["readings"], queue, readings.run, prefetch=settings.prefetch)
+        queue = broker.queue(readings_queue(settings.partition))
+        for name in queue.former:
+            await retire(links["readings"], name, queue.bindings, readings.run, prefetch=settings.prefetch)
+        await consume(links["readings"], queue.name, readings.run, prefetch=settings.prefetch)
 
     async def consume_events() -> None:
-        await consume(links["events"], EVENTS_QUEUE, events.run, prefetch=EVENTS_PREFETCH)
+        queue = broker.queue(EVENTS_QUEUE)
+        for name in queue.former:
+            await retire(links["events"], name, queue.bindings, events.run, prefetch=EVENTS_PREFETCH)
+        await consume(links["events"], queue.name, events.run, prefetch=EVENTS_PREFETCH)
 
     async def consume_dead() -> None:
         await consume(links["dead"], DEAD_QUEUE, dead.run, prefetch=DEAD_PREFETCH)

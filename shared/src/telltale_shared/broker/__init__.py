@@ -12,6 +12,7 @@ from telltale_shared.broker.publisher import (
     PublishRefused,
     PublishUnconfirmed,
 )
+from telltale_shared.broker.retirement import retire
 from telltale_shared.broker.stream import Place, StreamEvent, StreamOffset, follow
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "SubscriptionClosed",
     "consume",
     "follow",
+    "retire",
 ]

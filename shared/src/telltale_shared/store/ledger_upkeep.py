@@ -43,7 +43,7 @@ SELECT * FROM (
 WHERE {" OR ".join(f"untold.{n} <> 0" for n in DAY_FIGURES)}
 ON DUPLICATE KEY UPDATE {", ".join(f"{n} = producer_days.{n} + VALUES({n})" for n in DAY_FIGURES)}
 """)  # noqa: S608 - constants only
-_LOCK_ALL = text("SELECT COUNT(*) FROM (SELECT id FROM producers ORDER BY id FOR UPDATE) AS held")
+_LOCK_ALL = text("SELECT id FROM producers ORDER BY id FOR UPDATE")
 
 _OLD_DAYS = text("""
 SELECT producer_id, day FROM producer_days WHERE day < :before AND day > :earlier ORDER BY day, producer_id LIMIT :n

@@ -7,13 +7,18 @@ from sqlalchemy.engine import Connection
 
 from telltale_alerts.settings import MigrationSettings
 from telltale_shared.database import create_engine
+from telltale_shared.migrating import migrate_patiently, note_version
 from telltale_shared.settings import load_settings
 
 
 def _migrate(connection: Connection) -> None:
-    context.configure(connection=connection)
-    with context.begin_transaction():
-        context.run_migrations()
+    context.configure(connection=connection, on_version_apply=note_version)
+
+    def migrate() -> None:
+        with context.begin_transaction():
+            context.run_migrations()
+
+    migrate_patiently(connection, migrate)
 
 
 async def _run() -> None:

@@ -71,7 +71,10 @@ def _json(value: Any) -> Any:
 
 
 async def read_version(connection: AsyncConnection) -> tuple[str, str | None, float]:
-    """The database's version, its migration, and the milliseconds that the smallest query takes."""
+    """The database's version, its migration, and the milliseconds that the smallest query takes.
+
+    Whether that migration serves this service, :func:`telltale_shared.database.schema_problem` tells.
+    """
     await connection.execute(select(1))
     began = time.perf_counter()
     await connection.execute(select(1))

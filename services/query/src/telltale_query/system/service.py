@@ -21,7 +21,7 @@ from telltale_query.system.schemas import (
     WriterLag,
 )
 from telltale_shared.broker.inspection import InspectionFailed, QueueInspector
-from telltale_shared.database import error_number
+from telltale_shared.database import error_number, schema_problem
 from telltale_shared.instants import EPOCH
 from telltale_shared.store.ledger_figures import LedgerFigures, read_totals
 from telltale_shared.store.schema import SCHEMA_VERSION
@@ -41,6 +41,7 @@ class _Stored:
     instances: list[Instance] = field(default_factory=list)
     totals: LedgerFigures | None = None
     newest: datetime | None = None
+    schema_problem: str | None = None
 
 
 class StatusReporter:
@@ -94,6 +95,7 @@ class StatusReporter:
                 await repository.read_instances(connection, silent_after=SILENT_SECONDS),
                 await read_totals(connection),
                 await repository.read_newest_observed_at(connection),
+                await schema_problem(connection, SCHEMA_VERSION),
             )
 
     async def _ask_broker(self) -> tuple[list[QueueStatus], BrokerStatus]:
@@ -124,8 +126,8 @@ def _database_reasons(stored: _Stored) -> Iterable[str]:
     status = stored.status
     if not status.reachable:
         yield f"the database does not answer ({status.problem})"
-    elif status.migration != SCHEMA_VERSION:
-        yield f"the database is at migration {status.migration}, this service needs {SCHEMA_VERSION}"
+    elif stored.schema_problem is not None:
+        yield stored.schema_problem
     if stored.totals is not None and stored.totals.missing:
         yield f"{stored.totals.missing:,} readings are missing"
 
