@@ -4,8 +4,8 @@ import asyncio
 import re
 from dataclasses import dataclass
 
-CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 60.0
+CONNECT_SECONDS = 30.0
+ANSWER_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Connection:
         """Send ``content`` and read the answer. What is no HTTP is also the last that is sent on the connection.
 
         Raises:
-            TimeoutError: no answer in a minute.
+            TimeoutError: no answer in two minutes.
         """
         for turn in range(2):
             fresh = self._streams is None
