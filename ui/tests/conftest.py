@@ -39,7 +39,7 @@ class Server:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, env=self._environment)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 100
         while True:
             try:
                 httpx.get(f"{self.url}/health/live").raise_for_status()

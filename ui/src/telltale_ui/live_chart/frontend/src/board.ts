@@ -172,8 +172,8 @@ export class Board {
   }
 
   /** Values, changes and silences in words; what nobody sees is not waited for. */
-  tell(to: number, now: number): void {
-    for (const tile of this.tiles.values()) tile.update(now, this.events.isDismissed);
+  tell(to: number, now: number, isConnected: boolean): void {
+    for (const tile of this.tiles.values()) tile.update(now, isConnected, this.events.isDismissed);
     for (const panel of this.panels.values()) {
       if (panel.isVisible) panel.tell(to);
       else for (const series of panel.series) series.unpainted = [];

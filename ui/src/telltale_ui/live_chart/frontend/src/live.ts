@@ -304,7 +304,7 @@ export class LiveScreen {
   /** What is told in words changes a few times a second: nobody reads faster, and words cost a layout. */
   private tell([, to]: Stretch): void {
     this.toldAt = this.drawnAt;
-    this.board.tell(to, this.drawnAt);
+    this.board.tell(to, this.drawnAt, this.link === "open");
     if (this.anomaliesChanged) {
       this.anomaliesChanged = false;
       this.feed.show(this.chosen.flatMap((one) => one.anomalies), this.settings.verdicts, this.settings.mayJudge);

@@ -26,7 +26,8 @@ export class Tile {
     this.element.onclick = onClick;
   }
 
-  update(now: number, isDismissed: (one: Anomaly) => boolean): void {
+  /** Without a connection nobody knows whether the series is silent: only how old its value is. */
+  update(now: number, isConnected: boolean, isDismissed: (one: Anomaly) => boolean): void {
     const { samples, info, anomalies } = this.series;
     const last = samples.last;
     if (last === null) return;
@@ -36,7 +37,7 @@ export class Tile {
     const silence = now - last.time;
     const silent = this.series.isSilent(now);
     this.element.classList.toggle("silent", silent);
-    setText(this.change, silent ? `silent ${formatAge(silence)}` : this.changeText(last.time, last.value));
+    setText(this.change, silent ? `${formatAge(silence)} ${isConnected ? "silent" : "old"}` : this.changeText(last.time, last.value));
     const isMarked = anomalies.some((one) => now - one.observedAt < CHANGE_SECONDS && !isDismissed(one));
     this.element.classList.toggle("anomalous", isMarked);
   }
