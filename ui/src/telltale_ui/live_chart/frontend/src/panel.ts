@@ -240,7 +240,9 @@ export class Panel {
 
   private moveCursor(plot: uPlot): void {
     const left = plot.cursor.left ?? -1;
-    this.cursorTime = left < 0 ? null : plot.posToVal(left, "x");
+    const pointed = left < 0 ? Number.NaN : plot.posToVal(left, "x");
+    // A chart that nobody has seen yet follows the crosshair, too, but has no time axis.
+    this.cursorTime = Number.isFinite(pointed) ? pointed : null;
     this.showValues();
     // Only the chart under the pointer has the event; the others follow its crosshair.
     const own = left >= 0 && plot.over.matches(":hover");
