@@ -175,7 +175,8 @@ def test_a_newcomer_who_injects_an_anomaly_reads_why_it_was_marked(
     expect(page.get_by_role("dialog")).to_contain_text("Score")
     page.screenshot(path=PICTURES / "live-why.png")
     page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
-    expect(page.get_by_test_id("anomaly-confirmed").first).to_have_attribute("aria-pressed", "true")
+    item = page.get_by_role("listitem").filter(has_text="line-1 · power").filter(has_text="Spike").first
+    expect(item.get_by_test_id("anomaly-confirmed")).to_have_attribute("aria-pressed", "true")
     with stack.client("query") as query:
         judged = query.get("/anomalies", params={"source": "line-1", "verdict": "confirmed"}).json()["items"]
     assert judged[0]["verdict_by"]
