@@ -179,4 +179,4 @@ async def test_a_session_that_fails_at_once_is_tried_ever_more_slowly(
             raise ConnectionError
 
     await new_lane().link().run(session)
-    assert waits == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert waits == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
