@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import column, table
 
 from telltale_query.app import create_app
 from telltale_query.settings import Settings
@@ -49,7 +49,8 @@ async def test_without_a_database_the_answer_is_503(alone: Api, method: str, pat
 async def test_a_statement_that_can_never_work_is_no_reason_to_try_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("telltale_query.ledger.repository._NEWEST", text("SELECT nothing FROM nowhere"))
+    nowhere = table("nowhere", column("id"), column("seen_at"))
+    monkeypatch.setattr("telltale_query.ledger.repository.producers", nowhere)
     answer = await api.call("GET", "/ledger")
     assert answer.status_code == 500
     assert "retry-after" not in answer.headers
