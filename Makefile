@@ -58,11 +58,11 @@ endif
 
 .PHONY: backup
 backup: ## write every database, as it is at one moment, into FILE=… or one named by the time
-	@$(stack) backup --runtime $(RUNTIME) $(FILE)
+	@$(stack) --runtime $(RUNTIME) backup $(FILE)
 
 .PHONY: restore
 restore: ## bring the backup FILE=… into this stack; REPLACE=yes: also where it holds data, which goes
-	@$(stack) restore --runtime $(RUNTIME) $(if $(filter yes,$(REPLACE)),--replace) $(FILE)
+	@$(stack) --runtime $(RUNTIME) $(if $(filter yes,$(REPLACE)),--replace) restore $(FILE)
 
 .PHONY: test
 test: development lint check-installable audit ## lint, types, import rules and every test, against real servers of its own

@@ -185,3 +185,11 @@ def test_nothing_starts_on_half_a_restore(
     assert (refused.returncode, "interrupted" in refused.stderr) == (1, True), refused
     assert keeping.restore(database, path, steps([]), replace=False) == 0
     assert subprocess.run(command, capture_output=True, text=True, check=False).returncode == 0
+
+
+def test_make_passes_the_file_and_its_options_on() -> None:
+    asked = ["make", "restore", "FILE=no-such.backup", "REPLACE=yes", "RUNTIME=native"]
+    answer = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode != 0
+    assert "there is no file" in answer.stderr
+    assert "no-such.backup" in answer.stderr
