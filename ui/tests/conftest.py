@@ -130,6 +130,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     page = context.new_page()
+    page.set_default_timeout(60_000)  # the first page of a cold server, on a busy machine
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
