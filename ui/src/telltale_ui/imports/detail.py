@@ -104,11 +104,7 @@ def _errors(import_id: str) -> None:
     if not page.items:
         st.caption("What was wrong in the rows of this file is not kept any more.")
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("###### What is wrong", width="stretch")
-        st.link_button(
-            "Download as CSV", import_errors_link(import_id), icon=":material/download:", key="import_errors_csv"
-        )
+    st.markdown("###### What is wrong")
     st.dataframe(
         tables.frame(page.items, _ERROR_COLUMNS),
         hide_index=True,
@@ -121,6 +117,10 @@ def _errors(import_id: str) -> None:
         alt="Rows that cannot be stored, with their line in the file",
     )
     pager.show(page, "errors", timed=False)
+    # Below the table: above it, the table's own toolbar would lie over the link.
+    st.link_button(
+        "Download as CSV", import_errors_link(import_id), icon=":material/download:", key="import_errors_csv"
+    )
 
 
 def import_detail(import_id: str) -> None:
