@@ -133,5 +133,5 @@ def test_dragging_over_the_chart_sets_the_range_for_every_page(sign_in: Callable
     expect(page.get_by_role("link", name="Readings as CSV")).to_be_visible(timeout=SOON)
     shown = page.get_by_text(re.compile(r"\d\d:\d\d:\d\d – \d\d:\d\d:\d\d · UTC")).inner_text()
     page.get_by_role("link", name="Records").click()
-    expect(page.get_by_text(re.compile(r"records · page 1"))).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(re.compile(r"\d records? · "))).to_be_visible(timeout=SOON)
     expect(page.get_by_text(shown)).to_be_visible()
