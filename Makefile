@@ -139,7 +139,7 @@ bad-inputs: development ## COUNT=100000 bad inputs over every endpoint: answers,
 .PHONY: constraints
 constraints: ## resolve all dependencies into constraints.txt (UPGRADE=--upgrade: to the newest)
 	@$(venv)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-emit-package telltale-shared --no-emit-package telltale-writer \
+	  --no-header --no-annotate --no-emit-package telltale-shared --no-emit-package telltale-writer \
 	  --group dev --group build --all-extras shared/pyproject.toml services/*/pyproject.toml ui/pyproject.toml \
 	  --output-file constraints.txt
 

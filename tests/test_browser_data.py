@@ -1,6 +1,7 @@
 """Data as a person handles it, in a real browser on the real services: imported, looked at, exported, undone."""
 
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -116,7 +117,22 @@ def test_an_administrator_deletes_in_bulk_what_the_filters_show(sign_in: Callabl
     expect(page.get_by_text("No records match")).to_be_visible(timeout=SOON)
 
 
+def wait_for_history(stack: Stack, length: timedelta) -> None:
+    """Until the last minutes hold readings that are older than ``length``: a range that is dragged holds some then."""
+    recent = {"category": "temperature", "sort": "observed_at", "limit": "1"}
+    end = time.monotonic() + 2 * length.total_seconds() + 60
+    with stack.client("query") as query:
+        while True:
+            since = {"from": (datetime.now(UTC) - timedelta(minutes=15)).isoformat()}
+            first = query.get("/records", params=recent | since).raise_for_status().json()["items"]
+            if first and datetime.now(UTC) - datetime.fromisoformat(first[0]["observed_at"]) > length:
+                return
+            assert time.monotonic() < end, "no readings of the last minutes"
+            time.sleep(0.5)
+
+
 def test_dragging_over_the_chart_sets_the_range_for_every_page(sign_in: Callable[[str], Page], stack: Stack) -> None:
+    wait_for_history(stack, timedelta(minutes=2))
     page = sign_in("Viewer")
     page.goto(f"{stack.url('ui')}/analytics?span=15+min&category=temperature")
     chart = page.get_by_test_id("stPlotlyChart").first

@@ -79,7 +79,7 @@ async def http(auth: Auth, anyio_backend: str) -> AsyncIterator[httpx.AsyncClien
     async with httpx.AsyncClient(transport=httpx.MockTransport(auth)) as to_auth:
         app.state.verifier = TokenVerifier("http://auth", http=to_auth)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
-            client.app = app  # type: ignore[attr-defined]
+            client.app = app  # type: ignore[attr-defined]  # for the tests that look inside
             yield client
 
 
@@ -120,7 +120,7 @@ async def test_memory_of_keys_is_bounded(auth: Auth, http: httpx.AsyncClient, mo
     monkeypatch.setattr(api_keys, "CACHE_SIZE", 5)
     for number in range(12):
         assert await status(http, f"{KEY_PREFIX}{number:043}") == 401
-    exchange = http.app.state.verifier._exchange  # type: ignore[attr-defined]
+    exchange = http.app.state.verifier._exchange  # type: ignore[attr-defined]  # set above
     assert len(exchange._tokens) == 5
 
 
@@ -128,7 +128,7 @@ async def test_revoked_key_is_refused_and_a_changed_owner_is_looked_up_again(
     auth: Auth, http: httpx.AsyncClient
 ) -> None:
     assert await status(http, GOOD) == 200
-    revocations = http.app.state.verifier.revocations  # type: ignore[attr-defined]
+    revocations = http.app.state.verifier.revocations  # type: ignore[attr-defined]  # set above
     auth.version = 2
     revocations.add(Revocation(user_id="7", before_version=2, at=0))
     assert await status(http, GOOD) == 200, "the key itself was not revoked"

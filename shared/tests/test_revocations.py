@@ -99,7 +99,7 @@ def test_what_no_living_token_can_claim_is_forgotten() -> None:
 
 def test_only_who_watches_an_account_is_called_and_only_until_it_ends() -> None:
     known, called = Revocations(), []
-    ends = [known.watch(user, lambda user=user: called.append(user)) for user in ("1", "1", "2")]  # type: ignore[misc]
+    ends = [known.watch(user, lambda user=user: called.append(user)) for user in ("1", "1", "2")]  # type: ignore[misc]  # bound now
     known.add(Revocation(user_id="1", before_version=2, at=0))
     assert called == ["1", "1"]
     ends[0]()

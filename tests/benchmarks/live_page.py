@@ -27,11 +27,11 @@ from report import Report
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.live_browser import BROWSER_ARGUMENTS, Traffic, chart, figure  # noqa: E402
+from tests.live_browser import BROWSER_ARGUMENTS, Traffic, chart, figure  # noqa: E402 - after the path
 
-from telltale_shared.broker import BrokerAddress, Publisher, PublishFailed  # noqa: E402
-from telltale_shared.contracts import ReadingBatch, SeriesKey, encode  # noqa: E402
-from telltale_shared.topology import LIVE_READINGS, topology  # noqa: E402
+from telltale_shared.broker import BrokerAddress, Publisher, PublishFailed  # noqa: E402 - after the path
+from telltale_shared.contracts import ReadingBatch, SeriesKey, encode  # noqa: E402 - after the path
+from telltale_shared.topology import LIVE_READINGS, topology  # noqa: E402 - after the path
 
 RUN = ROOT / ".run/bench-live"
 STACK = (sys.executable, str(ROOT / "deploy/native/stack.py"))

@@ -24,11 +24,11 @@ NATIVE = ROOT / "deploy" / "native"
 # The scripts of deploy/native find each other by their folder, as they do when one of them is run.
 sys.path.insert(0, str(NATIVE))
 
-from layout import Layout, StackError  # noqa: E402
-from processes import SERVICES  # noqa: E402
-from servers import rabbitmq_answers  # noqa: E402
-from status import families, health, memory  # noqa: E402
-from supervision import Supervisor  # noqa: E402
+from layout import Layout, StackError  # noqa: E402 - after the path
+from processes import SERVICES  # noqa: E402 - after the path
+from servers import rabbitmq_answers  # noqa: E402 - after the path
+from status import families, health, memory  # noqa: E402 - after the path
+from supervision import Supervisor  # noqa: E402 - after the path
 
 PASSWORD = "Password123!"
 ORDER_SECONDS = 60.0

@@ -30,7 +30,7 @@ async def test_tokens_stay_good_from_step_to_step(
     answering = api.app
 
     async def ask(scope: object, receive: object, send: object) -> None:
-        await answering(scope, receive, send)  # type: ignore[arg-type]
+        await answering(scope, receive, send)  # type: ignore[arg-type]  # as the server calls it
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(ask), base_url="http://auth") as http:
         service = TokenVerifier("http://auth", http=http)

@@ -104,7 +104,7 @@ def test_everything_arrives_in_order_however_slowly_it_is_read(new_loop: Loop, s
 def test_the_kernel_holds_little_for_who_reads_nothing(new_loop: Loop) -> None:
     async def exchange() -> None:
         async with connected() as (protocol, reader, writer):
-            writer.transport.pause_reading()  # type: ignore[attr-defined]  # a client of its own kind
+            writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types no reading side  # a client of its own kind
             parcel = Parcel([Frame(b"x" * 1_000)])
             told = 0
             while not protocol.is_paused:
@@ -112,7 +112,7 @@ def test_the_kernel_holds_little_for_who_reads_nothing(new_loop: Loop) -> None:
                 told += len(parcel.plain)
             assert protocol.outlet.unsent <= len(parcel.plain)
             assert told < 12 * KERNEL_BUFFER, "what the two kernels hold"
-            writer.transport.resume_reading()  # type: ignore[attr-defined]
+            writer.transport.resume_reading()  # type: ignore[attr-defined]  # asyncio types no reading side
             await reader.readexactly(told)
             await eventually(lambda: not protocol.is_paused)
 
@@ -123,12 +123,12 @@ def test_the_kernel_holds_little_for_who_reads_nothing(new_loop: Loop) -> None:
 def test_an_aborted_connection_is_reset_however_much_waits(new_loop: Loop) -> None:
     async def exchange() -> None:
         async with connected() as (protocol, reader, writer):
-            writer.transport.pause_reading()  # type: ignore[attr-defined]  # a client of its own kind
+            writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types no reading side  # a client of its own kind
             while not protocol.is_paused:
                 tell(protocol.outlet, Parcel([Frame(b"x" * 1_000)]))
             protocol.outlet.abort()
             await eventually(lambda: protocol.is_lost)
-            writer.transport.resume_reading()  # type: ignore[attr-defined]
+            writer.transport.resume_reading()  # type: ignore[attr-defined]  # asyncio types no reading side
             with pytest.raises(ConnectionResetError):
                 await reader.read()
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from services.gateway.tests.test_protocol import Start, closing, hear, say
-from services.gateway.tests.test_protocol import start as start
+from services.gateway.tests.talking import Start, closing, hear, say
+from services.gateway.tests.talking import start as start
 from websockets.asyncio.client import connect
 
 from telltale_gateway.app import create_app

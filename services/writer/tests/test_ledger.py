@@ -29,11 +29,11 @@ async def store(engine: AsyncEngine, *deliveries: Numbers, at: datetime = NOON) 
     now = microseconds(at)
 
     async def work(connection: object) -> None:
-        accounts = await open_accounts(connection, deliveries, now=now)  # type: ignore[arg-type]
+        accounts = await open_accounts(connection, deliveries, now=now)  # type: ignore[arg-type]  # a connection
         for one in deliveries:
             if accounts[one.producer].claim(one) is Standing.NEW:
                 accounts[one.producer].stored += one.last - one.first + 1
-        await settle(connection, accounts.values(), now=now)  # type: ignore[arg-type]
+        await settle(connection, accounts.values(), now=now)  # type: ignore[arg-type]  # a connection
 
     await in_transaction(engine, work)
 
@@ -167,7 +167,7 @@ async def test_old_dead_letters_are_forgotten_and_go_on_counting(engine: AsyncEn
     now = microseconds(NOON)
     letters = [DeadLetter("too_old", "x", b"{}", producer="p", number=n) for n in range(1, 4)]
     for n, letter in enumerate(letters):
-        await in_transaction(engine, lambda c, n=n, letter=letter: bury(c, [letter], now=now + n * DAY_US))  # type: ignore[misc]
+        await in_transaction(engine, lambda c, n=n, letter=letter: bury(c, [letter], now=now + n * DAY_US))  # type: ignore[misc]  # bound now
     before = NOON.replace(tzinfo=None) + timedelta(days=1, hours=1)
     assert await in_transaction(engine, lambda c: forget_dead_letters(c, before=before)) == 2
     assert await rows(engine, "SELECT number FROM dead_letters") == [(3,)]

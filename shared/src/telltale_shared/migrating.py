@@ -5,15 +5,17 @@ one that takes something away which earlier code needs removes the versions of t
 before may also be started again after the migration, and one that would not work refuses to (see CONTRIBUTING.md).
 """
 
+import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from telltale_shared.database import error_number
+from telltale_shared.database import create_engine, error_number
 
 log = structlog.get_logger("telltale.migrating")
 
@@ -24,6 +26,34 @@ ATTEMPTS = 60
 PAUSE = 1.0
 
 _NOTES = "CREATE TABLE schema_serves (version VARCHAR(64) NOT NULL PRIMARY KEY) CHARACTER SET ascii"
+
+
+def run_migrations(context: Any, url: str, password: str) -> None:
+    """What an Alembic environment does: the migrations that ``context`` (``alembic.context``) was asked for.
+
+    Args:
+        context: knows which migrations, and in which direction.
+        url: of the database, with an account that may change its structure; the driver is the services' own.
+        password: of that account.
+    """
+    asyncio.run(_run(context, url, password))
+
+
+async def _run(context: Any, url: str, password: str) -> None:
+    def migrate(connection: Connection) -> None:
+        context.configure(connection=connection, on_version_apply=note_version)
+        migrate_patiently(connection, partial(_in_transaction, context))
+
+    engine = create_engine(url, password, statement_timeout=0)
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate)
+        await connection.commit()
+    await engine.dispose()
+
+
+def _in_transaction(context: Any) -> None:
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 def note_version(ctx: Any, step: Any, heads: Any, run_args: Any) -> None:

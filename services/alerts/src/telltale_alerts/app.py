@@ -9,14 +9,12 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from telltale_alerts import __version__, audit_endpoints
+from telltale_alerts import __version__, audit_endpoints, schema
 from telltale_alerts.alerts import endpoints as alerts
 from telltale_alerts.housekeeping import Housekeeping
 from telltale_alerts.monitor import Monitor
-from telltale_alerts.outbox import Outbox
 from telltale_alerts.rules import endpoints as rules
 from telltale_alerts.rules.trial import Trials
-from telltale_alerts.schema import SCHEMA_VERSION
 from telltale_alerts.settings import Settings
 from telltale_alerts.silences import endpoints as silences
 from telltale_alerts.webhooks import endpoints as webhooks
@@ -28,6 +26,7 @@ from telltale_shared.database import create_engine, database_problem, is_transie
 from telltale_shared.errors import Unavailable, problem_response
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
+from telltale_shared.outbox import Outbox
 from telltale_shared.security import TokenVerifier
 from telltale_shared.security.feed import RevocationFeed
 from telltale_shared.system_events import SystemEvents, now_us
@@ -53,7 +52,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     verifier = verifier or TokenVerifier(settings.auth_url)
     link = Link(address, declared, name="alerts: live stream")
     publisher = Publisher(address, declared, name="alerts: changes")
-    outbox = Outbox(engine, publisher)
+    outbox = Outbox(engine, publisher, schema.outbox, holds="changes of alerts")
     calls, past = http_client(), httpx.AsyncClient(trust_env=False)
     dispatcher = Dispatcher(engine, calls, private=settings.webhook_private_addresses)
 
@@ -87,7 +86,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
             stack.push_async_callback(engine.dispose)
             stack.push_async_callback(calls.aclose)
             stack.push_async_callback(past.aclose)
-            await wait_for_schema(engine, SCHEMA_VERSION)
+            await wait_for_schema(engine, schema.SCHEMA_VERSION)
             await monitor.begin()
             await stack.enter_async_context(publisher)
             tasks = {

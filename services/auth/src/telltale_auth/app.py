@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from telltale_auth import __version__
+from telltale_auth import __version__, schema
 from telltale_auth.accounts import endpoints as accounts
 from telltale_auth.accounts.service import AccountService
 from telltale_auth.audit import endpoints as audit
@@ -18,9 +18,7 @@ from telltale_auth.demo import settle_demo_accounts
 from telltale_auth.dependencies import visitor_of
 from telltale_auth.keys import endpoints as keys
 from telltale_auth.keys.service import KeyService
-from telltale_auth.outbox import Outbox
 from telltale_auth.passwords import Passwords
-from telltale_auth.schema import SCHEMA_VERSION
 from telltale_auth.sessions import endpoints as sessions
 from telltale_auth.sessions import own_endpoints as own
 from telltale_auth.sessions.own import OwnSessions
@@ -35,6 +33,7 @@ from telltale_shared.database import create_engine, database_problem, is_transie
 from telltale_shared.errors import Forbidden, Unavailable, problem_response
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
+from telltale_shared.outbox import Outbox
 from telltale_shared.security import Principal
 from telltale_shared.system_events import SystemEvents
 from telltale_shared.topology import topology
@@ -59,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
             signer = TokenSigner(settings.signing_seed.get_secret_value(), settings.other_seeds)
             address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
             publisher = Publisher(address, topology(settings.store_partitions), name="auth")
-            outbox = Outbox(engine, publisher)
+            outbox = Outbox(engine, publisher, schema.outbox, holds="revocations")
             throttle = LoginThrottle(engine)
             app.state.settings = settings
             app.state.engine = engine
@@ -70,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.own_sessions = OwnSessions(engine, revoked=outbox.wake)
             app.state.keys = KeyService(engine, revoked=outbox.wake)
             app.state.refusals = Refusals(engine)
-            await wait_for_schema(engine, SCHEMA_VERSION)
+            await wait_for_schema(engine, schema.SCHEMA_VERSION)
             await settle_demo_accounts(app.state.accounts, wanted=settings.demo_accounts)
             health.add("database", lambda: database_problem(engine))
             await stack.enter_async_context(publisher)

@@ -99,4 +99,4 @@ class KeptExports:
 
 
 def _as_fact(value: object) -> str | float | int | bool | None:
-    return ", ".join(map(str, value)) if isinstance(value, list) else value  # type: ignore[return-value]
+    return ", ".join(map(str, value)) if isinstance(value, list) else value  # type: ignore[return-value]  # else as JSON gave it
