@@ -269,7 +269,8 @@ export class Panel {
     if (width < 4) return;
     const stretch: Stretch = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-    this.events.onZoom(stretch);
+    // A chart that is made anew has no scale of time until it is drawn, so nothing was marked on it.
+    if (stretch.every(Number.isFinite)) this.events.onZoom(stretch);
   }
 }
 
