@@ -107,6 +107,9 @@ class StandIn:
         self.sessions[session_id] = body["email"]
         return JSONResponse({"session_id": session_id, "user": self.users[body["email"]]}, 201)
 
+    async def registration(self, _: Request) -> Response:
+        return JSONResponse({"is_open": True})
+
     async def register(self, request: Request) -> Response:
         body = await request.json()
         if body["email"] in self.users:
@@ -493,6 +496,7 @@ def create_app() -> Starlette:
             Route(f"{api}/users/{{id}}/sessions", it.list_sessions),
             Route(f"{api}/users/{{id}}/sessions", it.nothing, methods=["DELETE"]),
             Route(f"{api}/auth/register", it.register, methods=["POST"]),
+            Route(f"{api}/auth/registration", it.registration),
             Route(f"{api}/auth/stream-token", it.stream_token, methods=["POST"]),
             Route(f"{api}/auth/me", it.me),
             Route(f"{api}/users", it.list_users),

@@ -57,3 +57,19 @@ def test_a_session_that_is_about_to_end_says_so(
     shown.run()
     assert not shown.exception
     assert ["5 min" in one.value for one in shown.warning] == ([True] if warned else [])
+
+
+def _sign_in_page() -> None:
+    from telltale_ui import sign_in
+
+    sign_in.render()
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_only_who_may_register_is_offered_to(client: ApiClient, monkeypatch: pytest.MonkeyPatch, is_open: bool) -> None:
+    monkeypatch.setattr(client, "can_register", lambda: is_open)
+    monkeypatch.setattr(login, "client", lambda: client)
+    shown = AppTest.from_function(_sign_in_page).run()
+    assert not shown.exception
+    assert {one.key for one in shown.text_input} >= {"sign_in_email", "sign_in_password"}
+    assert ("register_email" in {one.key for one in shown.text_input}) == is_open

@@ -117,10 +117,12 @@ async def test_password_that_is_guessed_first_is_refused(api: Api, password: str
     assert (await users(api, q="ada"))["total"] == 0
 
 
-async def test_registration_can_be_switched_off(api: Api, settings: Settings) -> None:
+async def test_registration_can_be_switched_off_and_everybody_can_see_that(api: Api, settings: Settings) -> None:
+    assert (await api.http.get("/api/v1/auth/registration")).json() == {"is_open": True}
     api.app.state.settings = settings.model_copy(update={"registration": False})
     answer = await api.http.post("/api/v1/auth/register", json={"email": "ada@plant.local", "password": PHRASE})
     assert answer.status_code == 403
+    assert (await api.http.get("/api/v1/auth/registration")).json() == {"is_open": False}
     assert (await users(api, q="ada@"))["total"] == 0
 
 

@@ -236,6 +236,7 @@ async def test_openapi_describes_every_operation(api: Api) -> None:
     }
     assert operations.keys() == {
         "POST /auth/register",
+        "GET /auth/registration",
         "POST /auth/token",
         "POST /auth/refresh",
         "POST /auth/logout",
@@ -267,6 +268,7 @@ async def test_openapi_describes_every_operation(api: Api) -> None:
     guarded = {name for name, operation in operations.items() if operation.get("security")}
     assert operations.keys() - guarded == {
         "POST /auth/register",
+        "GET /auth/registration",
         "POST /auth/token",
         "POST /auth/refresh",
         "POST /auth/logout",

@@ -60,6 +60,10 @@ class ApiClient(HttpCalls):
         body = {"email": email, "name": name, "password": password}
         self.request("POST", f"{self._auth}/auth/register", body=body, headers=browser)
 
+    def can_register(self) -> bool:
+        """Whether anybody may create an account."""
+        return bool(self.request("GET", f"{self._auth}/auth/registration").json()["is_open"])
+
     def access_token(self, session_id: str) -> AccessToken:
         """A fresh access token for the session behind a cookie.
 

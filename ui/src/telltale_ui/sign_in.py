@@ -88,6 +88,23 @@ def _register() -> tuple[str, str] | None:
     return email.strip(), password
 
 
+def _can_register() -> bool:
+    try:
+        return login.client().can_register()
+    except ApiError:
+        return True  # whoever then tries is told what is wrong
+
+
+def _sign_in_or_register() -> tuple[str, str] | None:
+    if not _can_register():
+        return _sign_in()
+    existing, new = st.tabs(["Sign in", "Create an account"])
+    with existing:
+        signing_in = _sign_in()
+    with new:
+        return _register() or signing_in
+
+
 def render() -> None:
     """The page, in place of the one asked for, which opens after signing in."""
     _, middle, _ = st.columns([1, 1.1, 1])
@@ -101,10 +118,6 @@ def render() -> None:
                 icon=":material/logout:",
             )
         credentials = _offer_demo_accounts() if current_settings().demo_accounts else None
-        existing, new = st.tabs(["Sign in", "Create an account"])
-        with existing:
-            credentials = _sign_in() or credentials
-        with new:
-            credentials = _register() or credentials
+        credentials = _sign_in_or_register() or credentials
         if credentials:
             _start(*credentials)

@@ -77,6 +77,7 @@ ACCESS: dict[str, dict[str, Access]] = {
     "auth": {
         "GET /.well-known/jwks.json": ANYONE,
         "POST /api/v1/auth/register": ANYONE,
+        "GET /api/v1/auth/registration": ANYONE,
         "POST /api/v1/auth/token": ANYONE,
         "POST /api/v1/auth/refresh": ANYONE,
         "POST /api/v1/auth/logout": ANYONE,

@@ -3,7 +3,15 @@
 from fastapi import APIRouter, Response
 
 from telltale_auth.accounts import repository
-from telltale_auth.accounts.schemas import OwnChange, PasswordChange, Registered, Registration, User, UserChange
+from telltale_auth.accounts.schemas import (
+    OwnChange,
+    PasswordChange,
+    Registered,
+    Registration,
+    RegistrationPolicy,
+    User,
+    UserChange,
+)
 from telltale_auth.dependencies import Accounts, Caller, Database, TheSettings, Visitor
 from telltale_auth.lists import Search, UserId
 from telltale_shared.errors import Forbidden, Unauthenticated
@@ -21,6 +29,11 @@ async def register(body: Registration, accounts: Accounts, origin: Visitor, sett
     password = body.password.get_secret_value()
     await accounts.register(email=body.email, name=body.name, password=password, origin=origin)
     return Registered(email=body.email)
+
+
+@router.get("/auth/registration", tags=["sign in"], summary="May anybody register here?")
+async def read_registration_policy(settings: TheSettings) -> RegistrationPolicy:
+    return RegistrationPolicy(is_open=settings.registration)
 
 
 @router.get("/auth/me", tags=["own account"], summary="Who am I?")

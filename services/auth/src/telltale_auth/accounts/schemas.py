@@ -100,6 +100,13 @@ class Registered(BaseModel):
     detail: str = "This address has an account now, or had one already: sign in with its password."
 
 
+class RegistrationPolicy(BaseModel):
+    """What a sign-in page has to know before it offers to register."""
+
+    is_open: bool
+    """Whether anybody may register; otherwise an administrator creates accounts on the command line."""
+
+
 class OwnChange(BaseModel):
     """What one may change about oneself."""
 
