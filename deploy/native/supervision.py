@@ -40,6 +40,8 @@ class Program:
     start_seconds: int = 2  # how long it must stay up to count as started
 
 
+_START_ATTEMPTS = 1_000
+"""What cannot start now may do so later. Each attempt comes a second later than the one before it."""
 _ENDED = ("STOPPED", "EXITED", "FATAL")
 
 
@@ -62,9 +64,9 @@ directory={str(program.folder).replace("%", "%%")}
 priority={program.priority}
 autostart=false
 autorestart=unexpected
-exitcodes=0,3
+exitcodes=0
 startsecs={program.start_seconds}
-startretries=3
+startretries={_START_ATTEMPTS}
 stopwaitsecs={program.stop_seconds}
 killasgroup=true
 redirect_stderr=true

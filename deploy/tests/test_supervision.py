@@ -3,6 +3,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def _wait_for(path: Path) -> str:
     return path.read_text()
 
 
+_REFUSE = "import pathlib, sys, time; time.sleep(600) if pathlib.Path('good').exists() else sys.exit('bad setting')"
 _WRITE = "import os, pathlib, time; pathlib.Path('said').write_text(os.environ['WORDS']); time.sleep(600)"
 
 
@@ -59,15 +61,33 @@ def test_a_changed_description_restarts_its_program_alone(supervisor: tuple[Supe
     assert after["changed"]["pid"] != before["changed"]["pid"]
 
 
-def test_a_refusal_to_start_is_not_tried_again(supervisor: tuple[Supervisor, Layout]) -> None:
-    running, layout = supervisor
-    running.ensure([_program(layout, "refuses", "import sys; print('bad setting'); sys.exit(3)")])
+def _refuse(running: Supervisor, layout: Layout) -> None:
+    running.ensure([replace(_program(layout, "refuses", _REFUSE), start_seconds=2)])
     running.start(["refuses"])
+
+
+def test_a_refusal_to_start_is_known_with_its_last_words(supervisor: tuple[Supervisor, Layout]) -> None:
+    running, layout = supervisor
+    _refuse(running, layout)
     deadline = time.monotonic() + 10
     while running.failed(["refuses"]) != ["refuses"]:
         assert time.monotonic() < deadline
-    assert running.processes()["refuses"]["statename"] == "EXITED"
-    assert running.tail("refuses") == "bad setting"
+    assert "bad setting" in running.tail("refuses")
+    running.stop(["refuses"])
+    assert running.processes()["refuses"]["statename"] not in ("STARTING", "RUNNING", "BACKOFF")
+
+
+def test_what_cannot_start_is_tried_until_it_can(supervisor: tuple[Supervisor, Layout]) -> None:
+    running, layout = supervisor
+    _refuse(running, layout)
+    deadline = time.monotonic() + 60
+    while running.tail("refuses").count("bad setting") < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    (layout.run / "good").touch()
+    while running.processes()["refuses"]["statename"] != "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_what_supervisord_cannot_pass_on_is_refused(tmp_path: Path) -> None:

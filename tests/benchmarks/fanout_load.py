@@ -11,7 +11,6 @@ A client reads frames as raw bytes and looks into them only for when their readi
 
 import base64
 import json
-import os
 import secrets
 import select
 import socket
@@ -180,13 +179,12 @@ def main() -> None:
     commands = sys.stdin
     load = Load(Plan(**json.loads(commands.readline())))
     print(json.dumps({"connected": len(load._clients)}), flush=True)
-    os.set_blocking(commands.fileno(), False)
     while True:
-        line = commands.readline()
-        if line:
+        if select.select([commands], [], [], 0)[0]:
+            line = commands.readline()
+            if not line:
+                return
             print(json.dumps(asdict(load.measure(float(line.split()[1])))), flush=True)
-        elif select.select([commands], [], [], 0)[0]:
-            return
         load.run_until(time.monotonic() + 0.05)
 
 

@@ -3,10 +3,11 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import URL, make_url, text
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -16,6 +17,9 @@ TRANSIENT_ERRORS = frozenset({1020, 1040, 1053, 1205, 1213, 1927, 2003, 2006, 20
 """MariaDB and client error numbers after which the same transaction may succeed: record changed, too many
 connections, shutdown in progress, lock wait, deadlock, connection killed, cannot connect, gone away, lost during
 query, out of sync."""
+
+CONNECTION_LOST = 2013
+"""The client's error number for a connection that broke."""
 
 BACKOFF_FIRST, BACKOFF_LAST = 0.05, 5.0
 
@@ -43,7 +47,7 @@ def create_engine(url: str, password: str, *, pool_size: int = 5, statement_time
         pool_size: connections at most.
         statement_timeout: seconds after which the server ends a SELECT or a change.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         database_url(url, password),
         pool_size=pool_size,
         max_overflow=0,
@@ -63,6 +67,20 @@ def create_engine(url: str, password: str, *, pool_size: int = 5, statement_time
             ),
         },
     )
+    event.listen(engine.sync_engine, "do_connect", _connect)
+    return engine
+
+
+def _connect(dialect: Dialect, _: object, arguments: list[Any], options: dict[str, Any]) -> object:
+    """Connect as the dialect does it.
+
+    On uvloop, a connection that is lost before asyncmy has set its options has no socket any more, and asyncmy raises
+    RuntimeError for it, of which nobody would know that trying again helps.
+    """
+    try:
+        return dialect.connect(*arguments, **options)
+    except RuntimeError as error:
+        raise dialect.loaded_dbapi.OperationalError(CONNECTION_LOST, str(error)) from error
 
 
 def error_number(error: BaseException) -> int | None:
