@@ -1,6 +1,7 @@
 """What the hub does in particular cases."""
 
 import itertools
+from collections.abc import Hashable
 from typing import TypeVar
 
 import msgspec
@@ -97,7 +98,7 @@ def subscribe(hub: Hub, wish: Subscribe, now: int) -> Subscription:
     return hub.subscribe(wish, now, next(KEYS))
 
 
-def keys(*subscriptions: Subscription) -> list[int]:
+def keys(*subscriptions: Subscription) -> list[Hashable]:
     return [one.key for one in subscriptions]
 
 

@@ -1,6 +1,5 @@
 """What all subscriptions with the same wish share. Pure."""
 
-from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -45,9 +44,9 @@ class Channel(Generic[Member]):
     """Readings, anomalies and changes of alerts that matched, since the channel exists."""
     due: float = 0.0
     """No round before this time."""
-    keys: "array[int]" = field(default_factory=lambda: array("q"))
-    """By which the caller knows those in step. In one piece, so that going through thousands touches little memory."""
-    ahead: dict[Member, int] = field(default_factory=dict)
+    keys: list[Hashable] = field(default_factory=list)
+    """By which the caller knows those in step."""
+    ahead: dict[Member, Hashable] = field(default_factory=dict)
     """Those who knew some of the coming round before they came, with their keys: they fall in with it."""
     _order: list[Member] = field(default_factory=list)
     _places: dict[Member, int] = field(default_factory=dict)
@@ -58,13 +57,13 @@ class Channel(Generic[Member]):
         """Whether rounds tell ``member`` what happens."""
         return member in self._places or member in self.ahead
 
-    def join(self, member: Member, key: int) -> None:
+    def join(self, member: Member, key: Hashable) -> None:
         self.ahead.pop(member, None)
         self._places[member] = len(self._order)
         self._order.append(member)
         self.keys.append(key)
 
-    def wait(self, member: Member, key: int) -> None:
+    def wait(self, member: Member, key: Hashable) -> None:
         self.ahead[member] = key
 
     def leave(self, member: Member) -> bool:

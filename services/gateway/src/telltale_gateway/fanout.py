@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Hashable
 from contextlib import suppress
 
 from telltale_gateway import metrics
@@ -19,7 +20,7 @@ class Fanout:
         """``max_subscriptions`` bounds how many different ones there are: frames are made for each of them."""
         self.hub = hub
         self._max_subscriptions = max_subscriptions
-        self._outlets: dict[int, Outlet] = {}
+        self._outlets: dict[Hashable, Outlet] = {}
 
     def has_room(self, wish: Subscribe) -> bool:
         """Whether ``wish`` may be granted: others have the same, or there are not too many different ones."""
@@ -67,8 +68,9 @@ class Fanout:
     async def _next(self, arrived: asyncio.Event) -> None:
         """Wait until a round is due, or something has arrived for which one may be."""
         due = self.hub.next_round()
-        delay = None if due is None else due - time.monotonic()
-        if delay is None or delay > 0:
+        if due is None:
+            await arrived.wait()
+        elif (delay := due - time.monotonic()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await arrived.wait()

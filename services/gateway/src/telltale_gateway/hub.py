@@ -10,8 +10,7 @@ frames. Everyone else has a place of their own, reads on from there with :meth:`
 the common one.
 """
 
-from array import array
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 from telltale_gateway.channel import Channel, Place
@@ -32,7 +31,7 @@ class Subscription:
     """One client's place in the stream. Opaque to everyone but the hub."""
 
     channel: "Channel[Subscription]"
-    key: int
+    key: Hashable
     place: Place
     """The channel's own while it walks in step."""
     live_from: int
@@ -52,7 +51,7 @@ class Round:
     """The same frames for all of ``keys``."""
 
     frames: list[Frame]
-    keys: "array[int]"
+    keys: list[Hashable]
     """With which they subscribed."""
 
 
@@ -105,7 +104,7 @@ class Hub:
 
     # --- coming and going
 
-    def subscribe(self, wish: Subscribe, now: int, key: int) -> Subscription:
+    def subscribe(self, wish: Subscribe, now: int, key: Hashable) -> Subscription:
         """A new subscription, which rounds know by ``key``; the first frame that it gets is the answer to the wish."""
         channel = self._channel(wish)
         channel.subscribers += 1
@@ -192,7 +191,7 @@ class Hub:
     def _round(self, channel: Channel[Subscription], now: int) -> Iterator[Round]:
         target = Place(self._window.end, channel.published)
         groups = [(channel.place, channel.keys[:])] if channel.keys else []
-        groups += [(one.place, array("q", (key,))) for one, key in channel.ahead.items()]
+        groups += [(one.place, [key]) for one, key in channel.ahead.items()]
         told = [Round(self._told(channel, place, target, now, heads=len(keys)), keys) for place, keys in groups]
         channel.place.move(target)
         for subscription in list(channel.ahead):

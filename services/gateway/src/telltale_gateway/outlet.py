@@ -1,11 +1,11 @@
 """Writes to one connection: straight to its socket while nothing waits there, and behind what waits otherwise."""
 
-import os
-import socket
 import struct
 from asyncio import Transport
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
+from socket import SO_LINGER, SO_SNDBUF, SOL_SOCKET
+from socket import socket as Socket  # noqa: N812 - the class, told from all that is called so
 from typing import Any
 
 from telltale_gateway.wire import Parcel
@@ -28,24 +28,24 @@ class Outlet:
     protocol until all of it is gone.
     """
 
-    __slots__ = ("_descriptor", "_transport", "deflates")
+    __slots__ = ("_socket", "_transport", "deflates")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._descriptor = -1
+        self._socket: Socket | None = None
         self.deflates = False
         """Whether the client takes compressed frames."""
         transport.set_write_buffer_limits(high=0)
-        connection = transport.get_extra_info("socket")
-        if connection is not None and transport.get_extra_info("sslcontext") is None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
-            # It stays the transport's, which closes it after `connection_lost`, where `release` is called.
-            self._descriptor = connection.fileno()
+        borrowed = transport.get_extra_info("socket")
+        if borrowed is not None and transport.get_extra_info("sslcontext") is None:
+            # The descriptor stays the transport's, which closes it after `connection_lost`, where `release` is called.
+            self._socket = Socket(fileno=borrowed.fileno())
+            self._socket.setsockopt(SOL_SOCKET, SO_SNDBUF, KERNEL_BUFFER)
 
     @property
-    def key(self) -> int:
-        """By which :func:`tell_all` knows it: the descriptor for plain bytes, or a negative number of its own."""
-        return -1 - id(self) if self.deflates or self._descriptor < 0 else self._descriptor
+    def key(self) -> Hashable:
+        """By which :func:`tell_all` knows it: its socket, where plain bytes may go straight to it."""
+        return self if self.deflates or self._socket is None else self._socket
 
     @property
     def unsent(self) -> int:
@@ -61,9 +61,9 @@ class Outlet:
         if self._transport.is_closing():
             return
         taken = 0
-        if not self.unsent and self._descriptor >= 0:
+        if not self.unsent and self._socket is not None:
             with suppress(OSError):
-                taken = os.write(self._descriptor, data)
+                taken = self._socket.send(data)
         if taken < len(data):
             self.wait(data, taken)
 
@@ -73,7 +73,9 @@ class Outlet:
 
     def release(self) -> None:
         """Use the descriptor no longer: the connection has ended, and it may soon be another's."""
-        self._descriptor = -1
+        if self._socket is not None:
+            self._socket.detach()
+            self._socket = None
 
     # --- what else uvicorn wants of a transport
 
@@ -82,9 +84,8 @@ class Outlet:
 
     def abort(self) -> None:
         """End the connection, and let the other side know even if it reads nothing."""
-        if self._descriptor >= 0:
-            connection = self._transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        if self._socket is not None:
+            self._socket.setsockopt(SOL_SOCKET, SO_LINGER, RESET)
         self._transport.abort()
 
     def is_closing(self) -> bool:
@@ -100,19 +101,19 @@ class Outlet:
         return self._transport.get_extra_info(name, default)
 
 
-def tell_all(keys: Iterable[int], outlets: Mapping[int, Outlet], parcel: Parcel) -> None:
+def tell_all(keys: Iterable[Hashable], outlets: Mapping[Hashable, Outlet], parcel: Parcel) -> None:
     """Send ``parcel`` to the outlets with ``keys``, for none of which anything waits.
 
-    It goes by descriptors: looking at thousands of objects, scattered over the memory, would cost more than all else
-    that Python does here.
+    It goes by sockets: looking at thousands of outlets and transports, scattered over the memory, would cost more than
+    all else that Python does here.
     """
     data, size = parcel.plain, len(parcel.plain)
     for key in keys:
-        if key < 0:
+        if type(key) is not Socket:
             outlets[key].tell(parcel)
             continue
         try:
-            taken = os.write(key, data)
+            taken = key.send(data)
         except OSError:
             # The kernel's buffer is full; or the connection has ended, which the transport then finds out.
             taken = 0

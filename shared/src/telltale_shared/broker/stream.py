@@ -20,8 +20,13 @@ StreamOffset = int | str
 REPLACED_AFTER = 5.0
 """Seconds of silence after which a stream that should repeat the last message handled counts as another one."""
 
+PREFETCH = 1_000
+"""Messages that may be on their way at once."""
+
 HANDLED_AT_ONCE = 100
-"""Messages handled before one acknowledgement, which is what gives the broker leave to send more."""
+"""Messages handled before one acknowledgement, which is what gives the broker leave to send more.
+
+Fewer are acknowledged when the watchdog looks: the broker ends a consumer that keeps one for half an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,6 @@ async def follow(
     *,
     start: StreamOffset,
     after: Place | None = None,
-    prefetch: int = 1_000,
 ) -> None:
     """Call ``handle`` for each message of ``stream`` from ``start`` on, in order, for ever.
 
@@ -69,7 +73,6 @@ async def follow(
         start: where to begin the first time.
         after: the last message that an earlier process has handled; takes the place of ``start``. When it is not in the
             stream any more, the oldest that is there comes first, with a larger offset than the next.
-        prefetch: messages that may be on their way at once.
     """
     begin_at = start
     last = after
@@ -77,28 +80,25 @@ async def follow(
     async def session(connection: AbstractConnection) -> None:
         nonlocal begin_at, last
         channel = await (await connection.channel(publisher_confirms=False)).get_underlay_channel()
-        await channel.basic_qos(prefetch_count=prefetch)
-        arrived: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
-        # The last message handled is asked for again: only that shows whether this is the stream it came from, since
-        # the broker waits silently for an offset that a new stream has not reached yet.
-        offset = begin_at if last is None else last.offset
-        consumer = await channel.basic_consume(stream, arrived.put, arguments={"x-stream-offset": offset})
-        message = await _next(arrived, channel, consumer.consumer_tag, within=None if last is None else REPLACED_AFTER)
-        unacknowledged = 0
-        while message is not None:
-            event = _event(message)
-            if last is not None and _contradicts(event.place, last):
-                break
-            # An offset names a chunk to the broker, which may deliver from the chunk's beginning.
-            handled_up_to = last.offset if last is not None else begin_at - 1 if isinstance(begin_at, int) else -1
-            if event.offset > handled_up_to:
-                await handle(event)
-                last = event.place
-            unacknowledged += 1
-            if arrived.empty() or unacknowledged >= HANDLED_AT_ONCE:
-                await channel.basic_ack(message.delivery_tag or 0, multiple=True)
-                unacknowledged = 0
-            message = await _next(arrived, channel, consumer.consumer_tag, within=None)
+        await channel.basic_qos(prefetch_count=PREFETCH)
+        now = asyncio.get_running_loop().time
+        async with _Arrivals(channel) as arrivals:
+            # The last message handled is asked for again: only that shows whether this is the stream it came from,
+            # since the broker waits silently for an offset that a new stream has not reached yet.
+            await arrivals.consume(stream, begin_at if last is None else last.offset)
+            patience = float("inf") if last is None else now() + REPLACED_AFTER
+            while (message := await arrivals.next()) is not None or now() < patience:
+                if message is None:
+                    continue
+                patience = float("inf")
+                event = _event(message)
+                if last is not None and _contradicts(event.place, last):
+                    break
+                # An offset names a chunk to the broker, which may deliver from the chunk's beginning.
+                handled_up_to = last.offset if last is not None else begin_at - 1 if isinstance(begin_at, int) else -1
+                if event.offset > handled_up_to:
+                    await handle(event)
+                    last = event.place
         log.warning("the stream was made anew", stream=stream)
         begin_at, last = "first", None
         raise ConnectionError("the stream was made anew")
@@ -111,21 +111,6 @@ def _contradicts(found: Place, known: Place) -> bool:
     return found.offset == known.offset and found.checksum != known.checksum
 
 
-async def _next(
-    arrived: asyncio.Queue[DeliveredMessage], channel: AbstractChannel, tag: str | None, *, within: float | None
-) -> DeliveredMessage | None:
-    """The next message, or None when there is none ``within`` so many seconds."""
-    deadline = None if within is None else asyncio.get_running_loop().time() + within
-    while deadline is None or asyncio.get_running_loop().time() < deadline:
-        try:
-            async with asyncio.timeout(WATCHDOG_PERIOD):
-                return await arrived.get()
-        except TimeoutError:
-            if lost_consumer(channel, tag):
-                raise ConnectionError("the stream's consumer was cancelled by the broker") from None
-    return None
-
-
 def _event(message: DeliveredMessage) -> StreamEvent:
     properties = message.header.properties
     headers = properties.headers or {}
@@ -133,3 +118,55 @@ def _event(message: DeliveredMessage) -> StreamEvent:
     if not isinstance(offset, int):
         raise TypeError(f"a stream delivery without an offset: {headers!r}")
     return StreamEvent(offset=offset, body=message.body, schema=properties.message_type, headers=headers)
+
+
+class _Arrivals:
+    """What one consumer gets over ``channel``. Use as an async context manager."""
+
+    def __init__(self, channel: AbstractChannel) -> None:
+        self._channel = channel
+        self._consumer: str | None = None
+        self._arrived: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()
+        self._newest_tag = 0
+        self._unacknowledged = 0
+
+    async def __aenter__(self) -> "_Arrivals":
+        self._reminding = asyncio.create_task(self._remind())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reminding.cancel()
+
+    async def _remind(self) -> None:
+        # In the queue itself, because a time limit for each message would cost more than the message.
+        while True:
+            await asyncio.sleep(WATCHDOG_PERIOD)
+            self._arrived.put_nowait(None)
+
+    async def consume(self, stream: str, offset: StreamOffset) -> None:
+        """Let messages come from ``offset`` on."""
+        consumer = await self._channel.basic_consume(stream, self._arrived.put, arguments={"x-stream-offset": offset})
+        self._consumer = consumer.consumer_tag
+
+    async def next(self) -> DeliveredMessage | None:
+        """The next message, or None after each WATCHDOG_PERIOD; the one before it counts as handled.
+
+        Raises:
+            ConnectionError: no more will come.
+        """
+        if self._unacknowledged >= HANDLED_AT_ONCE:
+            await self._acknowledge()
+        message = await self._arrived.get()
+        if message is not None:
+            self._newest_tag = message.delivery_tag or 0
+            self._unacknowledged += 1
+            return message
+        if lost_consumer(self._channel, self._consumer):
+            raise ConnectionError("the stream's consumer was cancelled by the broker")
+        if self._unacknowledged:
+            await self._acknowledge()
+        return None
+
+    async def _acknowledge(self) -> None:
+        await self._channel.basic_ack(self._newest_tag, multiple=True)
+        self._unacknowledged = 0
