@@ -11,7 +11,7 @@ def delivery(tag: int, readings: int) -> DecodedDelivery:
 
 
 def test_a_batch_is_due_when_it_is_old_or_full() -> None:
-    batcher = Batcher(max_rows=10, max_age=0.1)
+    batcher = Batcher(max_rows=10, max_deliveries=3, max_age=0.1)
     assert batcher.wait(5.0) is None
     batcher.add(delivery(1, 4), 5.0)
     assert batcher.wait(5.04) is not None
@@ -23,8 +23,17 @@ def test_a_batch_is_due_when_it_is_old_or_full() -> None:
     assert batcher.wait(5.05) is None
 
 
+def test_a_batch_is_full_with_so_many_deliveries_however_small() -> None:
+    batcher = Batcher(max_rows=10, max_deliveries=3, max_age=0.1)
+    for tag in (1, 2, 3):
+        assert batcher.wait(5.0) != 0.0
+        batcher.add(delivery(tag, 1), 5.0)
+    assert batcher.wait(5.0) == 0.0
+    assert batcher.take().full
+
+
 def test_full_and_old_batches_show_that_the_writer_is_behind() -> None:
-    batcher = Batcher(max_rows=10, max_age=0.1)
+    batcher = Batcher(max_rows=10, max_deliveries=3, max_age=0.1)
     batcher.add(delivery(1, 4), 5.0)
     prompt = batcher.take()
     assert not prompt.is_behind(5.1)

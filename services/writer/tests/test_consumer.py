@@ -55,6 +55,9 @@ def consumer_of(
     store: Store,
     decode: Callable[[Delivery], DecodedDelivery] | None = None,
     on_backlog: Callable[[], Awaitable[None]] | None = None,
+    *,
+    prefetch: int = 200,
+    batch_age: float = 0.0,
 ) -> ReadingConsumer:
     anything: Any = store
     return ReadingConsumer(
@@ -62,7 +65,8 @@ def consumer_of(
         decode or (lambda delivery: DecodedDelivery(delivery.tag, None)),
         Rate(),
         batch_rows=1,
-        batch_age=0.0,
+        prefetch=prefetch,
+        batch_age=batch_age,
         on_backlog=on_backlog,
     )
 
@@ -86,6 +90,17 @@ async def test_it_acknowledges_what_is_stored_in_order() -> None:
     running = asyncio.create_task(consumer_of(store).run(subscription))
     await eventually(lambda: channel.acknowledged == [1, 2, 3, 4, 5])
     assert store.stored == [1, 2, 3, 4, 5]
+    subscription.close()
+    with pytest.raises(SubscriptionClosed):
+        await running
+
+
+async def test_half_of_what_may_be_held_does_not_wait_for_more() -> None:
+    channel, store = Channel(), Store()
+    store.let.set()
+    subscription = await arriving(channel, 4)
+    running = asyncio.create_task(consumer_of(store, prefetch=4, batch_age=600).run(subscription))
+    await eventually(lambda: channel.acknowledged == [2, 4])
     subscription.close()
     with pytest.raises(SubscriptionClosed):
         await running

@@ -47,10 +47,18 @@ def create_app(settings: Settings) -> FastAPI:
         lambda delivery: _decode(delivery, settings.retention_days),
         rate,
         batch_rows=settings.batch_rows,
+        prefetch=settings.prefetch,
         batch_age=settings.batch_age,
         on_backlog=Backlog(engine, settings.partition).note,
     )
-    dead = ReadingConsumer(ingest, _decode_dead, rate, batch_rows=DEAD_PREFETCH, batch_age=settings.batch_age)
+    dead = ReadingConsumer(
+        ingest,
+        _decode_dead,
+        rate,
+        batch_rows=settings.batch_rows,
+        prefetch=DEAD_PREFETCH,
+        batch_age=settings.batch_age,
+    )
     events = EventConsumer(engine)
     retention = Retention(
         engine,

@@ -26,9 +26,10 @@ class Batch:
 
 @dataclass
 class Batcher:
-    """Collects deliveries until they hold enough readings, or the first has waited long enough."""
+    """Collects deliveries until they are enough, or hold enough readings, or the first has waited long enough."""
 
     max_rows: int
+    max_deliveries: int
     max_age: float
     """Seconds."""
     _deliveries: list[DecodedDelivery] = field(default_factory=list)
@@ -42,16 +43,20 @@ class Batcher:
         self._deliveries.append(delivery)
         self._rows += len(delivery) + len(delivery.dead)
 
+    @property
+    def _is_full(self) -> bool:
+        return self._rows >= self.max_rows or len(self._deliveries) >= self.max_deliveries
+
     def wait(self, now: float) -> float | None:
         """Seconds until the batch is due: 0 when it is, None while it is empty."""
         if not self._deliveries:
             return None
-        if self._rows >= self.max_rows:
+        if self._is_full:
             return 0.0
         return max(0.0, self._since + self.max_age - now)
 
     def take(self) -> Batch:
         """The batch; a new one begins."""
-        batch = Batch(self._deliveries, self._rows >= self.max_rows, self._since)
+        batch = Batch(self._deliveries, self._is_full, self._since)
         self._deliveries, self._rows = [], 0
         return batch

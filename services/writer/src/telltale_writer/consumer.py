@@ -33,6 +33,8 @@ class ReadingConsumer:
         decode: what a delivery says.
         rate: told what is stored.
         batch_rows: readings in one transaction at most, but always at least one delivery.
+        prefetch: deliveries that the broker lets be held unacknowledged. Half of them are a full batch: while it is
+            stored, only the other half can come.
         batch_age: seconds that the first reading of a batch may wait for more.
         on_backlog: called before a batch is stored that had to wait, or that more wait behind.
     """
@@ -44,6 +46,7 @@ class ReadingConsumer:
         rate: Rate,
         *,
         batch_rows: int,
+        prefetch: int,
         batch_age: float,
         on_backlog: OnBacklog | None = None,
     ) -> None:
@@ -52,6 +55,7 @@ class ReadingConsumer:
         self._rate = rate
         self._on_backlog = on_backlog
         self._batch_rows = batch_rows
+        self._batch_deliveries = max(1, prefetch // 2)
         self._batch_age = batch_age
         self._problem: str | None = None
 
@@ -80,7 +84,7 @@ class ReadingConsumer:
             await asyncio.gather(upcoming, return_exceptions=True)
 
     async def _next_batch(self, subscription: Subscription) -> Batch:
-        batcher = Batcher(self._batch_rows, self._batch_age)
+        batcher = Batcher(self._batch_rows, self._batch_deliveries, self._batch_age)
         while (wait := batcher.wait(time.monotonic())) != 0.0:
             delivery = subscription.get_nowait() or await _within(subscription, wait)
             if delivery is not None:

@@ -19,7 +19,7 @@ class Settings(BrokerSettings):
     """Readings in one transaction at most, but always at least one delivery."""
     batch_age: float = Field(0.1, ge=0, le=10)
     """Seconds that the first reading of a batch may wait for more."""
-    prefetch: int = Field(200, ge=1, le=10_000)
+    prefetch: int = Field(500, ge=1, le=10_000)
     """Deliveries that may be held unacknowledged; bounds the memory under a backlog."""
     retention_days: int = Field(365, ge=1, le=3_650)
     """Raw readings older than this are dropped, partition by partition, and refused when they arrive."""
