@@ -69,7 +69,9 @@ class Reprieve:
                 log.info("auth is back")
             self._away_since = None
         elif self._away_since is None:
-            log.warning("auth is away: sessions go on", sessions=len(self._sessions))
+            # Before there are any, as while everything starts, nobody is touched.
+            tell = log.warning if self._sessions else log.info
+            tell("auth is away: sessions go on", sessions=len(self._sessions))
             self._away_since = time.monotonic()
 
 
