@@ -6,8 +6,8 @@ filled while the writer is down; the clock runs from its first committed batch t
 also empties the queue with a writer that keeps no rollups, and compares what a reading costs in seconds of processor,
 of writer and server together. With --backlog the queue is filled with many readings once, to watch the writer's memory.
 
-Usage: python tests/benchmarks/ingest.py [--readings 1000000] [--rounds 3] [--series 100] [--upkeep]
-       [--backlog 10000000]
+Usage: python tests/benchmarks/ingest.py [--readings 1000000] [--rounds 3] [--series 100] [--per-delivery 1000]
+       [--upkeep] [--backlog 10000000]
 """
 
 import argparse
@@ -61,21 +61,22 @@ class Load:
     begins: int
     """µs since 1970-01-01 UTC of the oldest reading."""
     values: list[float]
+    per_delivery: int
 
     @classmethod
-    def of(cls, readings: int, series: int) -> "Load":
+    def of(cls, readings: int, series: int, per_delivery: int = PER_DELIVERY) -> "Load":
         """A load whose newest reading is a minute old: an hourly wave with noise, to two decimals."""
         n = np.arange(readings)
         waves = 20 + 5 * np.sin(2 * np.pi * (n // series) / 3_600 + n % series)
         values = np.round(waves + np.random.default_rng(1).normal(0, 0.5, readings), 2)
         begins = now_us() // SECOND * SECOND - (readings // series + 60) * SECOND
-        return cls(readings, series, begins, values.tolist())
+        return cls(readings, series, begins, values.tolist(), per_delivery)
 
     def deliveries(self, producer: str) -> Iterator[tuple[ReadingBatch, bytes]]:
         """The deliveries, as a generator service would cut them."""
         keys = [SeriesKey(f"bench-{n // 4}", f"category-{n % 4}", "u") for n in range(self.series)]
-        for start in range(0, self.readings, PER_DELIVERY):
-            numbers = range(start, min(start + PER_DELIVERY, self.readings))
+        for start in range(0, self.readings, self.per_delivery):
+            numbers = range(start, min(start + self.per_delivery, self.readings))
             batch = ReadingBatch(
                 producer=producer,
                 service="bench",
@@ -85,7 +86,7 @@ class Load:
                 series=keys,
                 index=[n % self.series for n in numbers],
                 observed_at=[self.begins + n // self.series * SECOND for n in numbers],
-                value=self.values[start : start + PER_DELIVERY],
+                value=self.values[start : start + self.per_delivery],
             )
             yield batch, encode(batch)
 
@@ -291,6 +292,7 @@ async def main() -> None:
     parser.add_argument("--readings", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--series", type=int, default=100)
+    parser.add_argument("--per-delivery", type=int, default=PER_DELIVERY, help="readings in a message")
     parser.add_argument("--upkeep", action="store_true")
     parser.add_argument("--backlog", type=int, default=0)
     arguments = parser.parse_args()
@@ -298,10 +300,10 @@ async def main() -> None:
     try:
         bench = Bench(Servers.read(Path(OPTIONS[1])))
         await bench.prepare()
-        load = Load.of(arguments.readings, arguments.series)
+        load = Load.of(arguments.readings, arguments.series, arguments.per_delivery)
         await measure(bench, load, arguments.rounds, upkeep=arguments.upkeep)
         if arguments.backlog:
-            await backlog(bench, Load.of(arguments.backlog, arguments.series))
+            await backlog(bench, Load.of(arguments.backlog, arguments.series, arguments.per_delivery))
     finally:
         subprocess.run([*STACK, "servers-down", *OPTIONS], check=True)
 
