@@ -45,13 +45,17 @@ def _complaints(body: bytes) -> str:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes in RAM: `rss` counts shared pages in full, `pss` its share of them, so that a sum of `pss` is exact."""
+    """Bytes in RAM: `rss` counts shared pages in full, `pss` its share of them, so that a sum of `pss` is exact.
+
+    `anonymous` is the part of `pss` that no file backs: what a process has allocated, whoever else runs the same code.
+    """
 
     rss: int
     pss: int
+    anonymous: int
 
     def __add__(self, other: Memory) -> Memory:
-        return Memory(self.rss + other.rss, self.pss + other.pss)
+        return Memory(self.rss + other.rss, self.pss + other.pss, self.anonymous + other.anonymous)
 
 
 def families() -> dict[int, list[int]]:
@@ -71,9 +75,9 @@ def _own_memory(pid: int) -> Memory:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     except OSError:
-        return Memory(0, 0)
+        return Memory(0, 0, 0)
     sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-    return Memory(sizes.get("Rss", 0), sizes.get("Pss", 0))
+    return Memory(sizes.get("Rss", 0), sizes.get("Pss", 0), sizes.get("Pss_Anon", 0))
 
 
 def memory(pid: int, children: dict[int, list[int]]) -> Memory:
@@ -96,7 +100,7 @@ def print_table(layout: Layout, supervisor: Supervisor) -> bool:
     python = _own_memory(supervisor.pid())
     rows = [("process", "state", "pid", "port", "RSS", "PSS", "health")]
     for name, info in supervisor.processes().items():
-        used = memory(info["pid"], children) if info["pid"] else Memory(0, 0)
+        used = memory(info["pid"], children) if info["pid"] else Memory(0, 0, 0)
         answer = health(layout, services[name]) if name in services else None
         if name in services:
             python += used

@@ -32,7 +32,7 @@ class Drain:
     drained_in: float = float("inf")
     """Seconds from the first of them stored to the last."""
     memory: dict[str, list[int]] = field(default_factory=dict)
-    """PSS of each process, sampled all along."""
+    """What each process had allocated, in bytes, sampled all along."""
 
     @property
     def speed(self) -> float:
@@ -47,9 +47,9 @@ class Drain:
 
     async def _watch_memory(self, scene: Scene) -> None:
         while True:
-            for name, (pss, _) in (await asyncio.to_thread(scene.system.footprints)).items():
+            for name, (allocated, _) in (await asyncio.to_thread(scene.system.footprints)).items():
                 if name in WATCHED:
-                    self.memory.setdefault(name, []).append(pss)
+                    self.memory.setdefault(name, []).append(allocated)
             await asyncio.sleep(5)
 
     async def _watch_ledger(self, scene: Scene) -> None:

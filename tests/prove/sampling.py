@@ -17,15 +17,15 @@ class Sample:
     second: float
     """Since the beginning."""
     process: str
-    pss: int
-    """Bytes in memory, shared pages by their share."""
+    memory: int
+    """Bytes that it has allocated; pages of files, which other stacks share, do not count."""
     descriptors: int
     latency: float
     """Seconds until it answered whether it is well."""
 
     def figure(self, name: str) -> float:
         """A figure by its name in a table."""
-        return {"PSS": float(self.pss), "descriptors": float(self.descriptors), "latency": self.latency}[name]
+        return {"memory": float(self.memory), "descriptors": float(self.descriptors), "latency": self.latency}[name]
 
 
 class Sampler:
@@ -48,8 +48,8 @@ class Sampler:
         """A sample of each process."""
         held = await asyncio.to_thread(self._held)
         return [
-            Sample(second, name, pss, descriptors, await self._latency(name))
-            for name, (pss, descriptors) in held.items()
+            Sample(second, name, allocated, descriptors, await self._latency(name))
+            for name, (allocated, descriptors) in held.items()
         ]
 
     def _held(self) -> dict[str, tuple[int, int]]:

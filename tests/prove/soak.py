@@ -1,9 +1,8 @@
 """`make soak`: a stack of its own at ten times the default load for an hour, and whether anything grows meanwhile.
 
-Every ten seconds it samples the memory (PSS, so that shared pages are counted once), the open descriptors and the
-latency of every process, into `samples.csv`. The first minutes fill what is bounded: the gateway's window of fifteen
-minutes, the database's pages, the broker's log. From then on every slope must be zero within its noise. Exits 0 when
-that is so.
+Every ten seconds it samples the memory that each process has allocated, its open descriptors and its latency, into
+`samples.csv`. The first minutes fill what is bounded: the gateway's window of fifteen minutes, the database's pages,
+the broker's log. From then on every slope must be zero within its noise. Exits 0 when that is so.
 """
 
 import argparse
@@ -27,10 +26,10 @@ SETTINGS = {"GENERATOR_RATE": "10", "MARIADB_BUFFER_POOL": "8M"}
 """Ten times the default rate, and so small a memory of the database that it is full before the measured time begins."""
 FILLING_MINUTES = 16.0
 PERIOD = 10.0
-TOLERATED = {"PSS": 0.01, "descriptors": 0.05, "latency": 0.10}
+TOLERATED = {"memory": 0.01, "descriptors": 0.05, "latency": 0.10}
 """Growth in an hour, as a share, that is too small to matter; within the noise anything passes."""
 UNITS: dict[str, Callable[[float], str]] = {
-    "PSS": lambda size: f"{size / 2**20:.1f} MiB",
+    "memory": lambda size: f"{size / 2**20:.1f} MiB",
     "descriptors": lambda count: f"{count:.1f}",
     "latency": lambda seconds: f"{1_000 * seconds:.1f} ms",
 }
@@ -63,10 +62,12 @@ async def soak(system: System, file: Path, filling: float, measured: float) -> l
         samples: list[Sample] = []
         with file.open("w", newline="") as opened:
             rows = csv.writer(opened)
-            rows.writerow(("second", "process", "PSS", "descriptors", "latency"))
+            rows.writerow(("second", "process", "memory", "descriptors", "latency"))
             while (now := time.monotonic() - begun) < filling + measured:
                 fresh = await sampler.sample(now)
-                rows.writerows((f"{s.second:.1f}", s.process, s.pss, s.descriptors, f"{s.latency:.5f}") for s in fresh)
+                rows.writerows(
+                    (f"{s.second:.1f}", s.process, s.memory, s.descriptors, f"{s.latency:.5f}") for s in fresh
+                )
                 opened.flush()
                 samples += [sample for sample in fresh if sample.second >= filling]
                 await asyncio.sleep(max(0.0, PERIOD - (time.monotonic() - begun - now)))

@@ -172,10 +172,10 @@ class System:
     # --- what it holds
 
     def footprints(self) -> dict[str, tuple[int, list[int]]]:
-        """Per running process: bytes of memory (PSS) and the process ids, its children included."""
+        """Per running process: bytes that it has allocated, and the process ids, its children included."""
         children = families()
         return {
-            name: (memory(info["pid"], children).pss, _family(info["pid"], children))
+            name: (memory(info["pid"], children).anonymous, _family(info["pid"], children))
             for name, info in self._supervisor.processes().items()
             if info["pid"]
         }
