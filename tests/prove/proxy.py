@@ -124,6 +124,8 @@ class Proxy:
         await self._flowing.wait()
         if self.budget is not None:
             data, self.budget = data[: self.budget], self.budget - len(data)
+        if writer.is_closing():
+            raise ConnectionResetError  # as asyncio says it; uvloop has another error for it
         writer.write(data)
         await writer.drain()
         if self.budget is not None and self.budget <= 0:

@@ -81,9 +81,10 @@ class Channel(Generic[Member]):
     def delay(self, clock: float) -> None:
         """A round takes place at ``clock``: set when the next one may.
 
-        A round that is a little late does not put off the one after it, or a source at just this rate would slip.
+        A round that is late by up to an interval does not put off those after it, or what comes at just this rate would
+        be told late for ever. So there may be two at once, but never more in the long run.
         """
-        self.due = max(self.due, clock - self.interval / 4) + self.interval
+        self.due = max(self.due, clock - self.interval) + self.interval
 
     def frames(self, start: int, end: int, way: str, make: Callable[[], list[Frame]]) -> list[Frame]:
         """The frames of a range, made once."""
