@@ -92,6 +92,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.accept":
             # Of thousands of connections the handshakes' headers would take a tenth of the memory.
             del self.request, self.response
+            self.scope["headers"].clear()  # type: ignore[attr-defined]  # uvicorn made a list
 
     def keepalive_timeout(self) -> None:
         """End a connection whose client answers no ping."""
