@@ -141,7 +141,8 @@ class _Arrivals:
         # In the queue itself, because a time limit for each message would cost more than the message.
         while True:
             await asyncio.sleep(WATCHDOG_PERIOD)
-            self._arrived.put_nowait(None)
+            if self._arrived.empty():
+                self._arrived.put_nowait(None)
 
     async def consume(self, stream: str, offset: StreamOffset) -> None:
         """Let messages come from ``offset`` on."""
@@ -149,7 +150,7 @@ class _Arrivals:
         self._consumer = consumer.consumer_tag
 
     async def next(self) -> DeliveredMessage | None:
-        """The next message, or None after each WATCHDOG_PERIOD; the one before it counts as handled.
+        """The next message, or None when the watchdog looked meanwhile; the one before it counts as handled.
 
         Raises:
             ConnectionError: no more will come.
