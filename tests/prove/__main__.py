@@ -21,7 +21,7 @@ from tests.prove.malformed import malformed_among_many
 from tests.prove.outage import describe, long_outage
 from tests.prove.proxy import Proxy
 from tests.prove.regressions import REGRESSIONS
-from tests.prove.runner import LINKS, Outcome, Runner
+from tests.prove.runner import LINKS, LOAD_LINK, Outcome, Runner
 from tests.prove.schedule import Schedule, plan
 from tests.prove.system import ROOT, System
 
@@ -33,7 +33,9 @@ async def prove(system: System, folder: Path, options: argparse.Namespace) -> bo
     """Run all schedules, printing a row for each; whether all of them kept the promise."""
     outcomes: list[Outcome] = []
     async with AsyncExitStack() as stack:
-        links = {link: await stack.enter_async_context(Proxy(system.server_port(link))) for link in LINKS}
+        # What is measured without a schedule goes straight: a proxy would be most of what is measured.
+        proxied = LINKS if _has_schedules(options) else (LOAD_LINK,)
+        links = {link: await stack.enter_async_context(Proxy(system.server_port(link))) for link in proxied}
         stack.push_async_callback(asyncio.to_thread, system.stop)
         await asyncio.to_thread(system.start, {link: proxy.port for link, proxy in links.items()}, SETTINGS)
         engine = system.engine()
@@ -57,6 +59,10 @@ async def prove(system: System, folder: Path, options: argparse.Namespace) -> bo
             print(describe(drain), flush=True)
         generators = await audit(system, engine)
     return report.print_summary(outcomes, generators)
+
+
+def _has_schedules(options: argparse.Namespace) -> bool:
+    return bool(options.regressions or options.seeds or options.minutes or options.schedules)
 
 
 def _schedules(options: argparse.Namespace) -> Iterable[Schedule]:
