@@ -16,6 +16,7 @@ from telltale_alerts.webhooks import addresses, dispatcher
 from telltale_alerts.webhooks.addresses import Forbidden, Unresolved, is_public, parse, resolve
 from telltale_alerts.webhooks.dispatcher import ATTEMPTS, DELAY_LAST, Dispatcher, delay_after, http_client
 from telltale_alerts.webhooks.repository import Due
+from telltale_shared import emptying
 from telltale_shared.security import Role
 from telltale_shared.testing import eventually
 
@@ -50,7 +51,7 @@ class Receiver:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "DELAY_FIRST", 0.05)
-    monkeypatch.setattr(dispatcher, "LOOK_PERIOD", 0.05)
+    monkeypatch.setattr(emptying, "LOOK_PERIOD", 0.05)
 
 
 @pytest.fixture

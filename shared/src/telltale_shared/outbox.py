@@ -1,23 +1,16 @@
 """Messages that are written with the change that they tell, and published right after it was committed."""
 
-import asyncio
-
-import structlog
 from sqlalchemy import Table, delete, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telltale_shared.broker import Publisher, PublishFailed
+from telltale_shared.broker import Publisher
+from telltale_shared.emptying import Emptier
 
-log = structlog.get_logger("telltale.outbox")
-
-LOOK_PERIOD = 1.0
-"""Seconds between looks for what another copy, or a command, has left; what this copy writes wakes it at once."""
 PUBLISH_TIMEOUT = 3.0
 AT_ONCE = 100
 
 
-class Outbox:
+class Outbox(Emptier):
     """Publishes what waits in a table, in order. Several copies may do so at once: each row goes to one of them.
 
     A row is deleted after the broker's confirm; one whose transaction fails then is published again, so whoever hears
@@ -29,33 +22,12 @@ class Outbox:
     """
 
     def __init__(self, engine: AsyncEngine, publisher: Publisher, table: Table, *, holds: str) -> None:
+        super().__init__(holds=holds)
         self._engine = engine
         self._publisher = publisher
         self._table = table
-        self._holds = holds
-        self._wake_up = asyncio.Event()
 
-    def wake(self) -> None:
-        """Something may have been committed: look now."""
-        self._wake_up.set()
-
-    async def run(self) -> None:
-        """Publish until cancelled."""
-        while True:
-            self._wake_up.clear()
-            try:
-                while await self._publish_some():
-                    pass
-            except (PublishFailed, SQLAlchemyError, OSError) as error:
-                log.warning("messages wait in the outbox", holds=self._holds, error=str(error)[:200])
-                await asyncio.sleep(LOOK_PERIOD)
-            try:
-                async with asyncio.timeout(LOOK_PERIOD):
-                    await self._wake_up.wait()
-            except TimeoutError:
-                continue
-
-    async def _publish_some(self) -> bool:
+    async def _do_some(self) -> bool:
         if self._publisher.problem is not None:
             return False  # tried again with the next look, without holding rows and a connection meanwhile
         outbox = self._table

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 import httpx
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_alerts import metrics
@@ -16,12 +15,12 @@ from telltale_alerts.webhooks.addresses import Forbidden, Unresolved, parse, res
 from telltale_alerts.webhooks.repository import DELIVERED, FAILED, WAITING, Due
 from telltale_alerts.webhooks.signing import DELIVERY_HEADER, SIGNATURE_HEADER, signature
 from telltale_shared.database import in_transaction
+from telltale_shared.emptying import Emptier
 from telltale_shared.instants import instant
 from telltale_shared.system_events import now_us
 
 log = structlog.get_logger("telltale.webhooks")
 
-LOOK_PERIOD = 1.0
 AT_ONCE = 20
 TIMEOUT = 5.0
 """Seconds for the whole exchange."""
@@ -40,39 +39,19 @@ class _Refused(Exception):
     """The receiver did not take it; the text says why."""
 
 
-class Dispatcher:
+class Dispatcher(Emptier):
     """Sends what is due. A delivery that was sent, but not noted as such because of a crash, is sent once more.
 
     Receivers tell that by the delivery's id in ``X-Telltale-Delivery``.
     """
 
     def __init__(self, engine: AsyncEngine, http: httpx.AsyncClient, *, private: bool) -> None:
+        super().__init__(holds="deliveries to webhooks")
         self._engine = engine
         self._http = http
         self._private = private
-        self._wake_up = asyncio.Event()
 
-    def wake(self) -> None:
-        """Something may have been committed: look now."""
-        self._wake_up.set()
-
-    async def run(self) -> None:
-        """Send until cancelled."""
-        while True:
-            self._wake_up.clear()
-            try:
-                while await self._send_some():
-                    pass
-            except (SQLAlchemyError, OSError) as error:
-                log.warning("webhooks wait", error=str(error)[:200])
-                await asyncio.sleep(LOOK_PERIOD)
-            try:
-                async with asyncio.timeout(LOOK_PERIOD):
-                    await self._wake_up.wait()
-            except TimeoutError:
-                continue
-
-    async def _send_some(self) -> bool:
+    async def _do_some(self) -> bool:
         async with self._engine.connect() as connection:
             found = await repository.due(connection, instant(now_us()), limit=AT_ONCE)
         await asyncio.gather(*(self._attempt(one) for one in found))
