@@ -104,7 +104,7 @@ async def test_a_queue_deleted_under_the_consumer_is_declared_and_consumed_again
         await channel.queue_delete(lane.name)
     await eventually(lambda: collector.subscriptions == 2)
     await lane.send(b"2")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await task
     assert collector.bodies == [b"1", b"2"]
 
@@ -154,7 +154,7 @@ async def test_it_can_be_cancelled_while_a_transaction_outlasts_the_lost_link(
             ended.set()
 
     task = asyncio.create_task(consume(lane.through(proxy).link(), lane.name, handle, prefetch=10))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await closed.wait()
         await asyncio.sleep(0.2)  # by now the link waits for the transaction, and for nothing else
         task.cancel()

@@ -66,7 +66,7 @@ async def test_where_there_is_none_it_goes_on_at_once(new_lane: NewLane) -> None
     lane, hands = new_lane(), Hands()
     await lane.send(b"1")
     link = replace(lane, name=f"{lane.name}.2").link()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await retire(link, "test.never-there", ((EXCHANGE, "x"),), hands, prefetch=1)
     assert hands.bodies == []
 
@@ -99,7 +99,7 @@ async def test_it_waits_for_a_consumer_of_the_version_before(new_lane: NewLane) 
     assert await exists(lane, lane.name), "deleted under a consumer that holds messages"
     release.set()
     await old
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await new
     assert (before.bodies, after.bodies) == ([b"1", b"2"], [])
     assert not await exists(lane, lane.name)

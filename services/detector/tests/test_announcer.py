@@ -94,14 +94,14 @@ async def test_scoring_waits_when_too_many_are_unconfirmed(monkeypatch: pytest.M
     monkeypatch.setattr(module, "HELD_MAX", 3)
     announcer = Announcer(Broker())
     for n in range(3):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             await announcer.room()
         announcer.tell(anomaly(n))
     assert announcer.full
     waiting = asyncio.create_task(announcer.room())
     await asyncio.sleep(0)
     assert not waiting.done()
-    async with running(announcer), asyncio.timeout(5):
+    async with running(announcer), asyncio.timeout(60):
         await waiting
 
 
@@ -128,6 +128,6 @@ async def test_no_checkpoint_before_its_anomalies_are_confirmed(tmp_path: Path) 
     saving = asyncio.create_task(consumer.checkpoint())
     await asyncio.sleep(0.05)
     assert not settings.checkpoint_file.exists()
-    async with running(announcer), asyncio.timeout(5):
+    async with running(announcer), asyncio.timeout(60):
         await saving
     assert settings.checkpoint_file.exists()

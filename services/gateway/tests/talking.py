@@ -122,7 +122,7 @@ async def hear(socket: ClientConnection, kind: str) -> dict[str, Any]:
 
 async def closing(socket: ClientConnection) -> tuple[int, str]:
     """Read to the end; the code and reason that the server gave."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await socket.wait_closed()
     assert socket.close_code is not None
     return socket.close_code, socket.close_reason or ""

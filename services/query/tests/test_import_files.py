@@ -348,7 +348,7 @@ async def test_a_body_that_does_not_end_after_the_file_is_refused(api: Api) -> N
         while True:
             yield b"x" * 8_192
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         refused = await api.http.post("/api/v1/imports", headers=headers, content=body())
     assert refused.status_code == 422
     assert await rows(api, "SELECT 1 FROM imports UNION ALL SELECT 1 FROM jobs") == []

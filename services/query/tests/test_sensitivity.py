@@ -138,7 +138,7 @@ async def test_the_detectors_are_told_at_once(api: Api, own_broker: Access) -> N
     try:
         await asyncio.sleep(1.0)
         await api.call("PUT", "/sensitivity", json={**SERIES, "threshold": 12.5})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (newest := await told.get()).series:
                 pass
         (one,) = newest.series

@@ -178,14 +178,14 @@ def free_port() -> int:
 
 
 @overload
-async def eventually(predicate: Callable[[], Awaitable[T]], deadline: float = 10.0, *, interval: float = 0.02) -> T: ...
+async def eventually(predicate: Callable[[], Awaitable[T]], deadline: float = 60.0, *, interval: float = 0.02) -> T: ...
 
 
 @overload
-async def eventually(predicate: Callable[[], T], deadline: float = 10.0, *, interval: float = 0.02) -> T: ...
+async def eventually(predicate: Callable[[], T], deadline: float = 60.0, *, interval: float = 0.02) -> T: ...
 
 
-async def eventually(predicate: Callable[[], Any], deadline: float = 10.0, *, interval: float = 0.02) -> Any:
+async def eventually(predicate: Callable[[], Any], deadline: float = 60.0, *, interval: float = 0.02) -> Any:
     """Call ``predicate`` until what it returns (or its awaitable gives) is true, and return that.
 
     Args:
