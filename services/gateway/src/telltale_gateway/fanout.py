@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Hashable
-from contextlib import suppress
 
 from telltale_gateway import metrics
 from telltale_gateway.hub import Hub, Round, Subscription
@@ -71,9 +70,11 @@ class Fanout:
         if due is None:
             await arrived.wait()
         elif (delay := due - time.monotonic()) > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await arrived.wait()
+            timer = asyncio.get_running_loop().call_later(delay, arrived.set)
+            try:
+                await arrived.wait()
+            finally:
+                timer.cancel()
         arrived.clear()
 
     def _tell(self, told: Round) -> None:

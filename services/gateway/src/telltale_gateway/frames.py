@@ -56,6 +56,8 @@ class Selection:
 
     def chooses(self, series: Sequence[SeriesKey]) -> list[bool]:
         """Per series, whether it is wanted."""
+        if not self.sources and not self.categories:
+            return [True] * len(series)
         return [self.matches(one.source, one.category) for one in series]
 
     def count(self, entry: Entry) -> int:
@@ -211,7 +213,7 @@ def complete(entries: Iterable[Entry], selection: Selection, now: int, *, histor
         match entry.message:
             case ReadingBatch() as batch:
                 chosen = selection.chooses(batch.series)
-                if any(chosen[which] for which in batch.index):
+                if any(map(chosen.__getitem__, batch.index)):
                     frames.readings(reached).add(batch, chosen)
             case AnomalyDetected() as anomaly:
                 if selection.matches(anomaly.source, anomaly.category):
