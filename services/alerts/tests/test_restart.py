@@ -254,6 +254,44 @@ async def test_a_connection_that_is_lost_while_a_change_is_kept_makes_no_gap(
     assert [row.state for row in await rows(engine, "SELECT state FROM history ORDER BY id")] == ["firing", "resolved"]
 
 
+async def test_while_the_database_is_away_the_stream_waits_for_changes_only(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = _monitor(engine)
+    await watching.begin()
+    await watching.take(_event(7, 20.0, 1))
+    away = True
+
+    async def failing(engine: AsyncEngine, work: Any) -> Any:
+        if away:
+            raise OSError("nobody is there")
+        return await in_transaction(engine, work)
+
+    monkeypatch.setattr(monitor, "in_transaction", failing)
+    monkeypatch.setattr(monitor, "KEEP_PERIOD", 0.01)
+    monkeypatch.setattr(monitor, "RETRY_SECONDS", 0.01)
+    keeping_place = asyncio.create_task(watching.keep())
+    await eventually(lambda: "OSError" in str(watching.problem))
+    await watching.take(_event(8, 21.0, 2))
+    changing = asyncio.create_task(watching.take(_event(9, 97.0, 3)))
+    following = asyncio.create_task(watching.take(_event(10, 98.0, 4)))
+    await asyncio.sleep(0.1)
+    assert not changing.done()
+    assert not following.done()
+    assert await rows(engine, "SELECT id FROM history") == []
+    away = False
+    await asyncio.wait_for(asyncio.gather(changing, following), 60)
+    await eventually(lambda: watching.problem is None)
+    (row,) = await rows(engine, "SELECT state FROM history")
+    assert row.state == "firing"
+    keeping_place.cancel()
+    await asyncio.wait([keeping_place])
+    again = _monitor(engine)
+    await again.begin()
+    assert again.evaluator.clock.kept == watching.evaluator.clock.kept
+    assert again.evaluator.clock.kept.blind_until == 0, "nothing was missed"
+
+
 async def test_old_alerts_and_series_are_forgotten(engine: AsyncEngine) -> None:
     watching = _monitor(engine)
     await watching.begin()

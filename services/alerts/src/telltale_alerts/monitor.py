@@ -37,8 +37,9 @@ BEHIND = 15.0
 class Monitor:
     """Evaluates the live stream.
 
-    State, place in the stream, history and what is to be told are written in one transaction, and the next message is
-    taken once that is committed: after a crash at any point the stream is read on from the last such place.
+    State, place in the stream, history and what is to be told are written in one transaction: after a crash at any
+    point the stream is read on from the last such place. After a change the next message is taken once that is
+    committed. Without one the stream goes on while the database is away, so that nothing has to be made up for.
     """
 
     def __init__(
@@ -166,25 +167,31 @@ class Monitor:
                     await self._keep_at_last()
                 if self._behind_database:
                     await self._catch_up()
-                if self._place != self._kept or self._evaluator.changes:
+                if self._evaluator.changes:
                     await self._keep_at_last()
+                elif self._place != self._kept:
+                    await self._try_to_keep()
 
     async def _keep_at_last(self) -> None:
         """Keep what there is, however long the database is away: the stream waits."""
         while True:
-            try:
-                await self._keep()
-            except (DBAPIError, OSError, TimeoutError) as error:
-                self._problem = f"the database does not take what was evaluated: {type(error).__name__}"
-                log.warning("alerts held", error=str(error)[:300])
-                await asyncio.sleep(random.uniform(RETRY_SECONDS / 2, RETRY_SECONDS))
-            else:
+            if await self._try_to_keep():
                 return
+            await asyncio.sleep(random.uniform(RETRY_SECONDS / 2, RETRY_SECONDS))
+
+    async def _try_to_keep(self) -> bool:
+        """Keep what there is; whether the database took it."""
+        try:
+            await self._keep()
+        except (DBAPIError, OSError, TimeoutError) as error:
+            self._problem = f"the database does not take what was evaluated: {type(error).__name__}"
+            log.warning("alerts held", error=str(error)[:300])
+            return False
+        return True
 
     async def _keep(self) -> None:
-        if self._attempt is None:
-            self._attempt = max(self._clock(), self._kept_at + 1)
-        writing = asyncio.ensure_future(self._write(self._attempt))
+        now = max(self._clock(), self._kept_at + 1)
+        writing = asyncio.ensure_future(self._write(now if self._attempt is None else self._attempt))
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
@@ -198,7 +205,10 @@ class Monitor:
         evaluator, place = self._evaluator, self._place
 
         async def work(connection: AsyncConnection) -> keeping.Written:
-            return await keeping.write(connection, evaluator, place, epoch=self._epoch, after=self._kept_at, now=now)
+            after = self._kept_at
+            written = await keeping.write(connection, evaluator, place, epoch=self._epoch, after=after, now=now)
+            self._attempt = now  # until the answer to COMMIT has come
+            return written
 
         changed = [change.state for change in evaluator.changes]
         try:
