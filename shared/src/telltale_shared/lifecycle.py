@@ -1,6 +1,7 @@
 """How a service is put together and run: one FastAPI app, its background tasks, one process."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -116,6 +117,8 @@ def serve(name: str, app: FastAPI, settings: ServiceSettings, port: int, **optio
             **options,
         )
     )
+    # What has been made so far stays: collections need not look at it again and again.
+    gc.freeze()
     server.run()
     if not server.started:
         sys.exit(EXIT_CANNOT_START)

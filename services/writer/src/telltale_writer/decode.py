@@ -160,11 +160,11 @@ def _check_columns(message: ReadingBatch, numbers: Numbers, tag: int, bounds: Ti
         return None
     value = np.array(message.value, np.float64)
     good = (
-        (index >= 0).all()
-        and (index < len(message.series)).all()
-        and (observed_at >= bounds.earliest).all()
-        and (observed_at < bounds.latest).all()
-        and (np.abs(value) <= VALUE_MAX).all()
+        index.min() >= 0
+        and index.max() < len(message.series)
+        and observed_at.min() >= bounds.earliest
+        and observed_at.max() < bounds.latest
+        and np.abs(value).max() <= VALUE_MAX  # not so when one of them is no number
     )
     if not good:
         return None

@@ -174,10 +174,10 @@ class _Transaction:
     async def _resolve_series(self, connection: AsyncConnection, deliveries: Sequence[DecodedDelivery]) -> None:
         wanted: dict[Identity, NewSeries] = {}
         for delivery in deliveries:
-            used, first_reading = np.unique(delivery.index, return_index=True)
-            for which, position in zip(used.tolist(), first_reading.tolist(), strict=True):
-                key = delivery.series[which]
-                wanted.setdefault((key.source, key.category), NewSeries(key.unit, float(delivery.value[position])))
+            for which, key in enumerate(delivery.series):
+                identity = (key.source, key.category)
+                if identity not in wanted and len(positions := np.flatnonzero(delivery.index == which)):
+                    wanted[identity] = NewSeries(key.unit, float(delivery.value[positions[0]]))
         self.series = await self._directory.resolve(connection, wanted, now=self._now)
 
     def _refuse_other_units(
