@@ -21,8 +21,8 @@ _RABBITMQ_SCRIPTS = Path("/usr/lib/rabbitmq/bin")  # the ones in /usr/sbin insis
 _NODE = "telltale@localhost"
 _TEST_ACCOUNT = "telltale_test"
 _ACCOUNTS = ROOT / "deploy" / "mariadb" / "accounts.sh"
-_ALLOCATION = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
-"""For MariaDB's memory (glibc): as it comes, every thread keeps the most that a query ever took, for the next one."""
+_ALLOCATION = {"MALLOC_ARENA_MAX": "2"}
+"""For MariaDB's memory (glibc): where threads have arenas of their own, each keeps the most that a query ever took."""
 
 
 def missing_packages() -> list[str]:
