@@ -11,6 +11,13 @@ from telltale_gateway.wire import Parcel
 from telltale_shared.contracts.stream import Subscribe
 from telltale_shared.system_events import now_us
 
+COMPANY_SECONDS = 0.05
+"""How long a round that had to wait for its time waits beyond it for what comes next, which then sets it off at once.
+
+Without this a heartbeat between the readings of a source that is as fast as the rounds would move their times for
+ever: each delivery would wait for a part of the interval. So two go together once, and those after them need not wait.
+"""
+
 
 class Fanout:
     """The subscriptions with the sockets behind them."""
@@ -70,7 +77,7 @@ class Fanout:
         if due is None:
             await arrived.wait()
         elif (delay := due - time.monotonic()) > 0:
-            timer = asyncio.get_running_loop().call_later(delay, arrived.set)
+            timer = asyncio.get_running_loop().call_later(delay + COMPANY_SECONDS, arrived.set)
             try:
                 await arrived.wait()
             finally:
