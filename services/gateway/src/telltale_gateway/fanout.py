@@ -62,7 +62,7 @@ class Fanout:
         return parcel
 
     async def run(self, arrived: asyncio.Event) -> None:
-        """Hold the rounds for ever: at once when ``arrived`` is set after a pause, and then as each is due."""
+        """Hold the rounds for ever: at once when ``arrived`` is set after a pause, and then when each is due."""
         while True:
             await self._next(arrived)
             dropped = self.hub.dropped
@@ -72,7 +72,7 @@ class Fanout:
             metrics.DROPPED.inc(self.hub.dropped - dropped)
 
     async def _next(self, arrived: asyncio.Event) -> None:
-        """Wait until a round is due, or something has arrived for which one may be."""
+        """Wait until something has arrived for which a round may be due, or one is overdue by COMPANY_SECONDS."""
         due = self.hub.next_round()
         if due is None:
             await arrived.wait()
