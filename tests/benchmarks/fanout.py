@@ -1,4 +1,4 @@
-"""The gateway's fan-out beside nginx nchan, a raw loop of ``send()`` and a FastAPI loop of ``send_text``.
+"""The gateway's fan-out beside nginx nchan, a raw loop of ``send()`` and FastAPI loops of ``send_text``.
 
 1,000 subscribers get a frame of about 1 KB 20 times a second. Each server runs on the first core alone; the broker, the
 publisher and the clients share the others. What counts is the processor time that the server's process uses per
@@ -27,7 +27,19 @@ import fanout_nginx
 import psutil
 from fanout_load import Counted, Plan
 from fanout_rivals import RATE
-from fanout_servers import FASTAPI, GATEWAY, NCHAN, OTHER_CORES, RAW, SERVER_CORE, Server, gateway, nchan, rival
+from fanout_servers import (
+    FASTAPI,
+    FASTAPI_BEFORE,
+    GATEWAY,
+    NCHAN,
+    OTHER_CORES,
+    RAW,
+    SERVER_CORE,
+    Server,
+    gateway,
+    nchan,
+    rival,
+)
 from report import Report
 from services import Services
 
@@ -127,7 +139,7 @@ def compare(servers: list[Server], report: Report, subscribers: int, seconds: fl
     gateway = turns[GATEWAY]
     rate = min(one.counted.frames / one.seconds / subscribers for one in gateway)
     report.line("frames a second at every subscriber", f"{rate:.2f}", f"≥ {0.99 * RATE:g}", met=rate >= 0.99 * RATE)
-    for name, target in ((NCHAN, 1.0), (RAW, 0.85), (FASTAPI, 2.0)):
+    for name, target in ((NCHAN, 1.0), (RAW, 0.85), (FASTAPI, 2.0), (FASTAPI_BEFORE, 2.0)):
         if name in turns:
             pairs = zip(turns[name], gateway, strict=True)
             ratio = statistics.median(rival.microseconds / own.microseconds for rival, own in pairs)
@@ -196,7 +208,8 @@ def run(arguments: argparse.Namespace, broker: Access, logs: Path) -> Report:
             servers = [
                 stack.enter_context(rival("raw", RAW)),
                 own,
-                stack.enter_context(rival("fastapi", FASTAPI)),
+                stack.enter_context(rival("websockets-sansio", FASTAPI)),
+                stack.enter_context(rival("websockets", FASTAPI_BEFORE)),
             ]
             try:
                 servers.insert(1, stack.enter_context(nchan(RUN / "nginx")))

@@ -1,11 +1,12 @@
 """What the gateway is measured beside: servers that send one frame to everybody, 20 times a second, and nothing else.
 
 - ``raw``: plain sockets and a loop of ``send()`` of one prebuilt frame, which is the practical limit;
-- ``fastapi``: uvicorn and FastAPI as they come, and a loop of ``send_text``.
+- ``websockets-sansio`` and ``websockets``: FastAPI, and a loop of ``send_text``, on uvicorn with its WebSocket protocol
+  of that name. The first is what uvicorn takes by itself, the second what it took before.
 
 (nginx with nchan, which is fed over HTTP, is set up by ``fanout_nginx.py``.)
 
-Usage: python tests/benchmarks/fanout_rivals.py raw|fastapi PORT
+Usage: python tests/benchmarks/fanout_rivals.py raw|websockets|websockets-sansio PORT
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import msgspec
 import uvicorn
@@ -120,7 +122,7 @@ def _accept(server: socket.socket, members: list[socket.socket]) -> None:
 # --- FastAPI
 
 
-def serve_fastapi(port: int) -> None:
+def serve_fastapi(port: int, protocol: Literal["websockets", "websockets-sansio"]) -> None:
     """Await ``send_text`` for one WebSocket after the other."""
     members: set[WebSocket] = set()
 
@@ -150,8 +152,28 @@ def serve_fastapi(port: int) -> None:
         finally:
             members.discard(websocket)
 
-    uvicorn.run(app, host="127.0.0.1", port=port, loop="uvloop", log_level="error", ws_per_message_deflate=False)
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=port,
+        loop="uvloop",
+        log_level="error",
+        ws=protocol,
+        ws_per_message_deflate=False,
+    )
+
+
+def main() -> None:
+    """Serve what the command line names."""
+    kind, port = sys.argv[1], int(sys.argv[2])
+    match kind:
+        case "raw":
+            serve_raw(port)
+        case "websockets" | "websockets-sansio":
+            serve_fastapi(port, kind)
+        case _:
+            sys.exit(f"{kind} is none of the servers")
 
 
 if __name__ == "__main__":
-    {"raw": serve_raw, "fastapi": serve_fastapi}[sys.argv[1]](int(sys.argv[2]))
+    main()

@@ -28,7 +28,8 @@ HERE = Path(__file__).parent
 PATH = "/api/v1/stream"
 SERVER_CORE, *OTHER_CORES = sorted(os.sched_getaffinity(0))
 """The core of the server that is measured, and those of everything else."""
-GATEWAY, NCHAN, RAW, FASTAPI = "gateway", "nginx nchan", "raw send()", "FastAPI send_text"
+GATEWAY, NCHAN, RAW = "gateway", "nginx nchan", "raw send()"
+FASTAPI, FASTAPI_BEFORE = "FastAPI send_text", "FastAPI, ws=websockets"
 START_LOOKS, START_PERIOD = 200, 0.1
 """How often, and with how many seconds in between, a server is looked for."""
 

@@ -12,6 +12,7 @@ from telltale_shared.broker import Link, StreamEvent, follow
 from telltale_shared.contracts import (
     AlertChanged,
     ExpectedRanges,
+    Heartbeat,
     LogEvent,
     MalformedMessage,
     ReadingBatch,
@@ -29,12 +30,16 @@ UP_TO_DATE = 2_000_000
 """A newest message younger than this, in µs, means that the past has been read."""
 SILENCE = 0.3
 """Seconds without a message that mean the same."""
+UNHURRIED = (Heartbeat, ExpectedRanges)
+"""What goes along with the readings that follow. A round of its own would put those off."""
+LONGEST_RIDE = 0.2
+"""Seconds that it waits for such readings."""
 SETTLE_LOOKS, SETTLE_PERIOD = 100, 0.02
 """How often, and with how many seconds in between, a subscription looks whether the past has been read."""
 
 
 class Subscriber:
-    """Follows the stream and tells the hub; :attr:`arrived` is set whenever there is something new."""
+    """Follows the stream and tells the hub; :attr:`arrived` is set whenever there is something new to tell."""
 
     def __init__(self, link: Link, hub: Hub, *, history_seconds: int) -> None:
         self._link = link
@@ -67,7 +72,10 @@ class Subscriber:
         metrics.MESSAGES.labels(schema_of(message)).inc()
         self._hub.publish(message, event.offset, now_us())
         metrics.WINDOW_READINGS.set(self._hub.readings_held)
-        self.arrived.set()
+        if isinstance(message, UNHURRIED):
+            asyncio.get_running_loop().call_later(LONGEST_RIDE, self.arrived.set)
+        else:
+            self.arrived.set()
 
     def _refuse(self, event: StreamEvent, why: str) -> None:
         metrics.MALFORMED.inc()
