@@ -22,8 +22,8 @@ from tests.prove.sampling import Sample, Sampler
 from tests.prove.slopes import Slope, slope
 from tests.prove.system import ROOT, System
 
-SETTINGS = {"GENERATOR_RATE": "10", "MARIADB_BUFFER_POOL": "8M"}
-"""Ten times the default rate, and so small a memory of the database that it is full before the measured time begins."""
+SETTINGS = {"GENERATOR_RATE": "10", "MARIADB_BUFFER_POOL": "6M"}
+"""Ten times the default rate, and the smallest memory of the database, which is full before the measured time begins."""
 FILLING_MINUTES = 16.0
 PERIOD = 10.0
 TOLERATED = {"memory": 0.01, "descriptors": 0.05, "latency": 0.10}

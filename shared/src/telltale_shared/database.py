@@ -53,7 +53,6 @@ def create_engine(url: str, password: str, *, pool_size: int = 5, statement_time
         max_overflow=0,
         pool_pre_ping=True,
         pool_use_lifo=True,  # the connection used last knows the statements of late
-        pool_recycle=1_800,
         pool_timeout=10,
         isolation_level="READ COMMITTED",
         hide_parameters=True,  # hashes of passwords and sessions belong in no log
