@@ -8,8 +8,9 @@ import time
 import pytest
 import uvloop
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from telltale_shared.database import create_engine, is_transient
+from telltale_shared.database import DATABASE_ERRORS, create_engine, is_transient
 
 ATTEMPTS = 2_000
 DELAYS = (0.0, 0.000_02, 0.000_4)
@@ -40,3 +41,8 @@ def test_whenever_a_server_hangs_up_it_is_known_that_trying_again_helps() -> Non
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_hang_up, args=(server,), daemon=True).start()
         uvloop.run(_connect_often(server.getsockname()[1]))
+
+
+def test_when_no_connection_is_free_trying_again_helps() -> None:
+    assert isinstance(PoolTimeout(), DATABASE_ERRORS)
+    assert is_transient(PoolTimeout())

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from telltale_shared import lifecycle
-from telltale_shared.lifecycle import EXIT_NOT_STOPPED, STOP_SECONDS, background
+from telltale_shared.lifecycle import EXIT_NOT_STOPPED, EXIT_TASK_FAILED, STOP_SECONDS, background
 from telltale_shared.testing import eventually
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +85,42 @@ async def test_a_service_that_cannot_end_in_order_ends_all_the_same(free_port: i
             printed, _ = await process.communicate()
         assert process.returncode == EXIT_NOT_STOPPED
         assert b"not stopped in order" in printed
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+
+
+FAILING = """
+import asyncio, sys
+from contextlib import asynccontextmanager
+from telltale_shared import lifecycle
+from telltale_shared.health import Health
+from telltale_shared.settings import ServiceSettings
+
+async def fail():
+    await asyncio.sleep(0.1)
+    raise ValueError("a mistake")
+
+@asynccontextmanager
+async def lifespan(app):
+    async with lifecycle.background({"mistaken": fail}):
+        yield
+
+settings = ServiceSettings()
+app = lifecycle.service_app("test", version="1", settings=settings, health=Health(), lifespan=lifespan)
+lifecycle.serve("test", app, settings, int(sys.argv[1]))
+"""
+
+
+async def test_a_service_whose_task_fails_ends_with_an_error_so_that_it_is_started_again(free_port: int) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FAILING, str(free_port), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(60):
+            printed, _ = await process.communicate()
+        assert b"a mistake" in printed
+        assert process.returncode == EXIT_TASK_FAILED
     finally:
         with suppress(ProcessLookupError):
             process.kill()

@@ -20,6 +20,7 @@ class Account:
     stored: int
     repeated: int
     dead: int
+    missing: int
     watermark: int
 
 
@@ -142,12 +143,13 @@ def _check_anomalies(by_place: Mapping[tuple[str, int], Sent], evidence: Evidenc
 
 
 def _check_account(verdict: Verdict, account: Account, evidence: Evidence, sent: Mapping[int, Sent]) -> None:
-    """The ledger must agree: numbered = stored + repeated + dead + in flight, and at rest nothing is in flight."""
+    """The ledger must agree: numbered = stored + repeated + dead + missing + in flight; at rest the last two are 0."""
     verdict.repeated += account.repeated
     _expect(verdict, "the ledger's published", account.published, max(sent, default=0))
     _expect(verdict, "the ledger's stored", account.stored, len(evidence.records))
     _expect(verdict, "the ledger's repeated", account.repeated, 0)
     _expect(verdict, "the ledger's dead", account.dead, verdict.dead)
+    _expect(verdict, "the ledger's missing", account.missing, 0)
     _expect(verdict, "the ledger's sum", account.stored + account.repeated + account.dead, account.published)
     _expect(verdict, "the ledger's watermark", account.watermark, account.published)
 

@@ -5,11 +5,12 @@ import time
 from contextlib import suppress
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.prove.checker import Account, Evidence
 
-_ACCOUNT = text("SELECT published, stored, repeated, dead, watermark FROM producers WHERE producer = :name")
+from telltale_shared.database import DATABASE_ERRORS
+
+_ACCOUNT = text("SELECT published, stored, repeated, dead, missing, watermark FROM producers WHERE producer = :name")
 _RECORDS = text("""
 SELECT series.category, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', records.observed_at), records.value
 FROM records JOIN series ON series.id = records.series_id WHERE series.source = :name
@@ -32,14 +33,14 @@ _NEWER = text("""
 SELECT 1 FROM records JOIN series ON series.id = records.series_id
 WHERE series.source = :name AND records.observed_at >= FROM_UNIXTIME(:second) LIMIT 1
 """)
-_AWAY = (DBAPIError, OSError, TimeoutError)
+NOTHING = Account(published=0, stored=0, repeated=0, dead=0, missing=0, watermark=0)
 
 
 async def account(engine: AsyncEngine, name: str) -> Account:
     """What the ledger says of the producer ``name``."""
     async with engine.connect() as connection:
         row = (await connection.execute(_ACCOUNT, {"name": name})).first()
-    return Account(*map(int, row)) if row else Account(0, 0, 0, 0, 0)
+    return Account(*map(int, row)) if row else NOTHING
 
 
 async def stored_since(engine: AsyncEngine, name: str, instant: float) -> bool:
@@ -47,17 +48,17 @@ async def stored_since(engine: AsyncEngine, name: str, instant: float) -> bool:
     try:
         async with asyncio.timeout(3), engine.connect() as connection:
             return (await connection.execute(_NEWER, {"name": name, "second": instant})).first() is not None
-    except _AWAY:
+    except DATABASE_ERRORS:
         return False
 
 
 async def at_rest(engine: AsyncEngine, name: str, last: int, patience: float) -> Account:
     """Wait until every number up to ``last`` is settled, or nothing has moved for ``patience`` seconds."""
-    seen, moved = Account(0, 0, 0, 0, 0), time.monotonic()
+    seen, moved = NOTHING, time.monotonic()
     while seen.watermark < last and time.monotonic() - moved < patience:
         try:
             now = await account(engine, name)
-        except _AWAY:
+        except DATABASE_ERRORS:
             now = seen
         if now != seen:
             seen, moved = now, time.monotonic()
@@ -69,7 +70,7 @@ async def stored_at_rest(engine: AsyncEngine, source: str, enough: int, patience
     """Wait until ``enough`` readings of ``source`` are stored, or nothing has moved for ``patience`` seconds."""
     seen, moved = 0, time.monotonic()
     while seen < enough and time.monotonic() - moved < patience:
-        with suppress(*_AWAY):
+        with suppress(*DATABASE_ERRORS):
             async with engine.connect() as connection:
                 now = int((await connection.execute(_STORED, {"name": source})).scalar_one())
             if now != seen:
@@ -83,7 +84,7 @@ async def collect(engine: AsyncEngine, source: str, producer: str | None, patien
     while True:
         try:
             return await _collect(engine, source, producer)
-        except _AWAY:
+        except DATABASE_ERRORS:
             if time.monotonic() > deadline:
                 raise
         await asyncio.sleep(1)

@@ -34,7 +34,10 @@ class Sampler:
     def __init__(self, system: System) -> None:
         self._system = system
         self._sampled = (*system.services, "mariadb", "rabbitmq")
+        self._main: dict[str, int] = {}
         self.engine = system.engine()
+        self.complaints: set[str] = set()
+        """Whatever makes the samples worthless: a process that was away, was started again, or did not work."""
 
     async def __aenter__(self) -> "Sampler":
         return self
@@ -54,6 +57,11 @@ class Sampler:
 
     def _held(self) -> dict[str, tuple[int, int]]:
         held = self._system.footprints()
+        for name in self._sampled:
+            if name not in held:
+                self.complaints.add(f"{name} did not run")
+            elif self._main.setdefault(name, held[name][1][0]) != held[name][1][0]:
+                self.complaints.add(f"{name} was started again")
         return {name: (held[name][0], _descriptors(held[name][1])) for name in self._sampled if name in held}
 
     async def _latency(self, name: str) -> float:
@@ -62,9 +70,10 @@ class Sampler:
             async with self.engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
         elif name == "rabbitmq":
-            await self._system.broker_answers()
+            if not await self._system.broker_answers():
+                self.complaints.add("rabbitmq did not answer")
         else:
-            await self._system.ready([name])
+            self.complaints.update(await self._system.ready([name]))
         return time.perf_counter() - begun
 
 

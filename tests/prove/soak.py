@@ -16,14 +16,14 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import httpx
-from sqlalchemy import text
+from tests.prove.audit import audit
 from tests.prove.live import Watcher
 from tests.prove.sampling import Sample, Sampler
 from tests.prove.slopes import Slope, slope
 from tests.prove.system import ROOT, System
 
 SETTINGS = {"GENERATOR_RATE": "10", "MARIADB_BUFFER_POOL": "6M"}
-"""Ten times the default rate, and the smallest memory of the database, which is full before the measured time begins."""
+"""Ten times the default rate, and the smallest memory for the database's pages, so that it is soon full."""
 FILLING_MINUTES = 16.0
 PERIOD = 10.0
 TOLERATED = {"memory": 0.01, "descriptors": 0.05, "latency": 0.10}
@@ -33,10 +33,6 @@ UNITS: dict[str, Callable[[float], str]] = {
     "descriptors": lambda count: f"{count:.1f}",
     "latency": lambda seconds: f"{1_000 * seconds:.1f} ms",
 }
-_LEDGER = text("""
-SELECT COALESCE(SUM(published), 0), COALESCE(SUM(stored), 0), COALESCE(SUM(repeated), 0), COALESCE(SUM(dead), 0),
-  COALESCE(SUM(dropped), 0) FROM producers
-""")
 
 
 async def _browse(system: System) -> None:
@@ -50,8 +46,8 @@ async def _browse(system: System) -> None:
         await asyncio.sleep(5)
 
 
-async def soak(system: System, file: Path, filling: float, measured: float) -> list[Sample]:
-    """Run for ``filling`` + ``measured`` seconds; returns the samples of the latter."""
+async def soak(system: System, file: Path, filling: float, measured: float) -> tuple[list[Sample], list[str]]:
+    """Run for ``filling`` + ``measured`` seconds; returns the samples of the latter, and what went wrong meanwhile."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, system.stop)
         await asyncio.to_thread(system.start, {}, SETTINGS)
@@ -71,14 +67,11 @@ async def soak(system: System, file: Path, filling: float, measured: float) -> l
                 opened.flush()
                 samples += [sample for sample in fresh if sample.second >= filling]
                 await asyncio.sleep(max(0.0, PERIOD - (time.monotonic() - begun - now)))
-        async with sampler.engine.connect() as connection:
-            published, stored, repeated, dead, dropped = (await connection.execute(_LEDGER)).one()
-        print(
-            f"{published:,} readings numbered, {stored:,} stored, {repeated} repeated, {dead} dead, {dropped} dropped"
-        )
         for task in background:
             task.cancel()
-    return samples
+        readings = await audit(system, sampler.engine)
+        print(f"{readings.numbered:,} readings numbered, {readings.stored:,} stored, {readings.dropped} dropped")
+        return samples, [*sorted(sampler.complaints), *readings.complaints]
 
 
 def print_slopes(samples: list[Sample]) -> bool:
@@ -109,7 +102,7 @@ def _print_slope(process: str, figure: str, series: list[tuple[float, float]]) -
 
 
 def main() -> int:
-    """0 when nothing grows."""
+    """0 when nothing grows and nothing went wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60, help="that are measured")
     parser.add_argument("--filling", type=float, default=FILLING_MINUTES, help="minutes before, that are not")
@@ -117,8 +110,10 @@ def main() -> int:
     options = parser.parse_args()
     folder = options.run_dir.resolve()
     system = System(folder)
-    samples = asyncio.run(soak(system, folder / "samples.csv", 60 * options.filling, 60 * options.minutes))
-    return 0 if print_slopes(samples) else 1
+    samples, complaints = asyncio.run(soak(system, folder / "samples.csv", 60 * options.filling, 60 * options.minutes))
+    for complaint in complaints:
+        print(f"FAILED: {complaint}")
+    return 0 if print_slopes(samples) and not complaints else 1
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ NATIVE = ROOT / "deploy" / "native"
 sys.path.insert(0, str(NATIVE))
 
 from layout import Layout, StackError  # noqa: E402 - after the path
+from offsets import OFFSET_FILE  # noqa: E402 - after the path
 from processes import SERVICES  # noqa: E402 - after the path
 from servers import rabbitmq_answers  # noqa: E402 - after the path
 from status import families, health, memory  # noqa: E402 - after the path
@@ -40,10 +41,17 @@ class System:
     """A stack in a folder of its own, which is emptied first: where its parts are, and how to disturb them."""
 
     def __init__(self, folder: Path) -> None:
+        """Make the folder.
+
+        Raises:
+            StackError: there is something else in it than an earlier stack.
+        """
         self.folder = folder
-        if folder.exists():
+        if (folder / OFFSET_FILE).exists():
             self.stop()
             shutil.rmtree(folder)
+        elif folder.exists() and any(folder.iterdir()):
+            raise StackError(f"{folder} would be emptied, but holds no stack: choose another --run-dir")
         self._services = {process.name: process for process in SERVICES}
         self._token, self._token_until = "", 0.0
         self._layout = Layout.at(folder, "auto")

@@ -10,7 +10,7 @@ COUNT = 10
 SENT = [Sent(n, f"s{n % 2}", 1_000 + n, n * 0.1, "not_finite" if n == 4 else None) for n in range(1, COUNT + 1)]
 RECORDS = [(r.category, r.observed_at, r.value) for r in SENT if r.reason is None]
 ROLLUPS = dict.fromkeys(("minute", "hour", "day"), len(RECORDS))
-ACCOUNT = Account(published=COUNT, stored=len(RECORDS), repeated=0, dead=1, watermark=COUNT)
+ACCOUNT = Account(published=COUNT, stored=len(RECORDS), repeated=0, dead=1, missing=0, watermark=COUNT)
 KEPT = Evidence(RECORDS, [("not_finite", 4, 1)], ROLLUPS, ACCOUNT)
 CONFIRMED = set(range(1, COUNT + 1))
 
@@ -72,6 +72,7 @@ def test_what_came_twice_is_counted(evidence: Evidence, repeated: int) -> None:
         replace(KEPT, letters=[("malformed", 4, 1)]),
         replace(KEPT, rollups={**ROLLUPS, "minute": len(RECORDS) - 1}),
         replace(KEPT, account=replace(ACCOUNT, stored=len(RECORDS) - 1)),
+        replace(KEPT, account=replace(ACCOUNT, missing=1)),
         replace(KEPT, account=replace(ACCOUNT, watermark=COUNT - 1)),
         replace(KEPT, account=replace(ACCOUNT, published=COUNT + 1)),
         replace(KEPT, anomalies=[("s1", 1_003, 17.0)]),
@@ -82,6 +83,7 @@ def test_what_came_twice_is_counted(evidence: Evidence, repeated: int) -> None:
         "another reason",
         "missing in a rollup",
         "the ledger's stored",
+        "the ledger's missing",
         "the ledger's watermark",
         "the ledger's published",
         "an anomaly of another value",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import PoolProxiedConnection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telltale_shared.database import create_engine
@@ -53,3 +53,19 @@ async def engine(migrated: Access) -> AsyncIterator[AsyncEngine]:
             await connection.execute(text(f"DELETE FROM {table}"))
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+def lost_answer(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The next COMMIT takes place, and its answer is lost; then there is an entry."""
+    lost: list[str] = []
+    commit = engine.sync_engine.dialect.do_commit
+
+    def commit_unheard(connection: PoolProxiedConnection) -> None:
+        commit(connection)
+        if not lost:
+            lost.append("COMMIT")
+            raise ConnectionResetError
+
+    monkeypatch.setattr(engine.sync_engine.dialect, "do_commit", commit_unheard)
+    return lost

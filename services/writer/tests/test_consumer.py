@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telltale_shared.broker import Delivery, Subscription, SubscriptionClosed
 from telltale_shared.testing import eventually
 from telltale_writer.consumer import ReadingConsumer
-from telltale_writer.decode import DecodedDelivery
-from telltale_writer.ingest import Counts
+from telltale_writer.decode import DecodedDelivery, unreadable
+from telltale_writer.ingest import Counts, Ingest
 from telltale_writer.metrics import Rate
 
 pytestmark = pytest.mark.anyio
@@ -172,3 +174,26 @@ async def test_an_error_in_decoding_ends_the_run_once_the_good_before_it_is_stor
         with pytest.raises(ZeroDivisionError):
             await consumer_of(store, decode).run(subscription)
     assert channel.acknowledged == [1]
+
+
+async def test_a_message_without_numbers_whose_commit_is_not_answered_is_buried_once(
+    engine: AsyncEngine, lost_answer: list[str]
+) -> None:
+    channel = Channel()
+    consumer = ReadingConsumer(
+        Ingest(engine),
+        lambda delivery: unreadable(delivery.body, "no JSON", tag=delivery.tag, headers={}, redelivered=False),
+        Rate(),
+        batch_rows=1,
+        prefetch=200,
+        batch_age=0.0,
+    )
+    subscription = await arriving(channel, 1)
+    running = asyncio.create_task(consumer.run(subscription))
+    await eventually(lambda: channel.acknowledged == [1])
+    assert lost_answer
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT COUNT(*) FROM dead_letters"))).scalar() == 1
+    subscription.close()
+    with pytest.raises(SubscriptionClosed):
+        await running

@@ -126,3 +126,11 @@ async def test_what_the_database_alone_refuses_is_isolated(engine: AsyncEngine) 
     assert await scalar(engine, "SELECT GROUP_CONCAT(reason) FROM dead_letters") == "refused_by_database"
     assert await scalar(engine, "SELECT GROUP_CONCAT(instance) FROM service_instances") == "good"
     assert await scalar(engine, "SELECT COUNT(*) FROM anomalies") == 1
+
+
+async def test_a_bad_event_whose_commit_is_not_answered_is_buried_once(
+    engine: AsyncEngine, lost_answer: list[str]
+) -> None:
+    await store_events(engine, [Delivery(1, b"{", None, {}, False)])
+    assert lost_answer
+    assert await scalar(engine, "SELECT COUNT(*) FROM dead_letters") == 1

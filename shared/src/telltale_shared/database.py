@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 log = structlog.get_logger("telltale.database")
@@ -17,6 +18,10 @@ TRANSIENT_ERRORS = frozenset({1020, 1040, 1053, 1205, 1213, 1927, 2003, 2006, 20
 """MariaDB and client error numbers after which the same transaction may succeed: record changed, too many
 connections, shutdown in progress, lock wait, deadlock, connection killed, cannot connect, gone away, lost during
 query, out of sync."""
+
+DATABASE_ERRORS = (DBAPIError, PoolTimeout, OSError)
+"""What a database raises that is away, slow or in trouble: its own errors, no free connection, and TimeoutError, which
+is an OSError."""
 
 CONNECTION_LOST = 2013
 """The client's error number for a connection that broke."""
@@ -95,7 +100,7 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same transaction may succeed when it is run again."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return isinstance(error, OSError | TimeoutError) or error_number(error) in TRANSIENT_ERRORS
+    return isinstance(error, OSError | PoolTimeout) or error_number(error) in TRANSIENT_ERRORS
 
 
 async def in_transaction(
@@ -112,7 +117,8 @@ async def in_transaction(
             async with engine.begin() as connection:
                 return await work(connection)
         except Exception as error:
-            if attempt == attempts or not is_transient(error):
+            # Who has waited for a free connection has waited long enough.
+            if attempt == attempts or isinstance(error, PoolTimeout) or not is_transient(error):
                 raise
             log.warning(
                 "transaction retried",
@@ -130,7 +136,7 @@ async def database_problem(engine: AsyncEngine) -> str | None:
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
-    except (DBAPIError, OSError, TimeoutError) as error:
+    except DATABASE_ERRORS as error:
         return f"{type(error).__name__}: {error_number(error) or error}"
     return None
 
@@ -182,7 +188,7 @@ async def wait_for_schema(engine: AsyncEngine, expected: str, *, period: float =
     while True:
         try:
             await check_schema_version(engine, expected)
-        except (DBAPIError, OSError, TimeoutError) as error:
+        except DATABASE_ERRORS as error:
             if not is_transient(error):
                 raise
             log.warning("waiting for the database", error=str(error)[:200])

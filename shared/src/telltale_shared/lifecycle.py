@@ -27,12 +27,16 @@ log = structlog.get_logger("telltale.lifecycle")
 
 EXIT_CANNOT_START = 3
 EXIT_NOT_STOPPED = 4
+EXIT_TASK_FAILED = 5
 GRACE_SECONDS = 4
 """How long open requests may take to end after SIGTERM."""
 DRAIN_SECONDS = 3.0
 """How long background tasks may take to end in order; then what they are doing is interrupted."""
 STOP_SECONDS = 9.5
 """After which a stopping process ends without further ado. Whatever it held is safe: it may be killed at any time."""
+
+_task_failed = threading.Event()
+"""Set when the process stops because one of its background tasks has failed."""
 
 
 def service_app(
@@ -92,11 +96,12 @@ async def _watched(name: str, task: Callable[[], Awaitable[None]]) -> None:
         raise
     except Exception:
         log.critical("background task failed: the service stops", task=name, exc_info=True)
+        _task_failed.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def serve(name: str, app: FastAPI, settings: ServiceSettings, port: int, **options: Any) -> None:
-    """Configure the logs and serve ``app`` until SIGTERM or SIGINT; exits 3 when it cannot start.
+    """Configure the logs and serve ``app`` until SIGTERM or SIGINT; exits 3 when it cannot start, 5 when a task failed.
 
     ``options`` are further ones of :class:`uvicorn.Config`.
     """
@@ -122,13 +127,19 @@ def serve(name: str, app: FastAPI, settings: ServiceSettings, port: int, **optio
     server.run()
     if not server.started:
         sys.exit(EXIT_CANNOT_START)
+    if _task_failed.is_set():
+        sys.exit(EXIT_TASK_FAILED)
 
 
 class _Server(uvicorn.Server):
     """Obeys SIGTERM and SIGINT also while the app is still starting, e.g. waiting for its database; and in time."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
+        if _task_failed.is_set():
+            # uvicorn would end with the signal, which the first process of a container ignores: that would exit with 0.
+            self.should_exit = True
+        else:
+            super().handle_exit(sig, frame)
         if not self.started:
             raise SystemExit(128 + sig)
         last_resort = threading.Timer(STOP_SECONDS, _give_up)

@@ -5,8 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from telltale_auth import __version__, schema
 from telltale_auth.accounts import endpoints as accounts
@@ -29,7 +27,7 @@ from telltale_auth.tokens import TokenSigner
 from telltale_auth.verifier import AccountVerifier
 from telltale_shared.body_limit import BodyLimit
 from telltale_shared.broker import BrokerAddress, Publisher
-from telltale_shared.database import create_engine, database_problem, is_transient, wait_for_schema
+from telltale_shared.database import DATABASE_ERRORS, create_engine, database_problem, is_transient, wait_for_schema
 from telltale_shared.errors import Forbidden, Unavailable, problem_response
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
@@ -86,7 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = service_app("auth", version=__version__, settings=settings, health=health, lifespan=lifespan)
     app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
-    for failure in (DBAPIError, PoolTimeout, OSError):
+    for failure in DATABASE_ERRORS:
         app.add_exception_handler(failure, _on_database_error)
     app.add_exception_handler(Forbidden, _on_forbidden)
     for router in (sessions.router, sessions.jwks_router, own.router, keys.router, accounts.router, audit.router):
@@ -95,7 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def _on_database_error(request: Request, error: Exception) -> Response:
-    if not (is_transient(error) or isinstance(error, PoolTimeout)):
+    if not is_transient(error):
         raise error
     log.warning("database not available", path=request.url.path, error=str(error)[:200])
     problem = Unavailable("the database does not answer right now; try again in a few seconds")

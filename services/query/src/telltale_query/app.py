@@ -5,8 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from telltale_query import __version__
 from telltale_query.analytics.endpoints import router as analytics
@@ -31,7 +29,14 @@ from telltale_query.system.service import StatusReporter
 from telltale_shared.body_limit import BodyLimit
 from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.broker.inspection import QueueInspector
-from telltale_shared.database import create_engine, database_problem, error_number, is_transient, wait_for_schema
+from telltale_shared.database import (
+    DATABASE_ERRORS,
+    create_engine,
+    database_problem,
+    error_number,
+    is_transient,
+    wait_for_schema,
+)
 from telltale_shared.errors import Unavailable, problem_response
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
@@ -106,7 +111,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     app.state.direct_exports = DirectExports(exporter)
     app.state.exports = KeptExports(engine, exporter, file_hours=settings.job_file_hours)
     app.state.status = StatusReporter(engine, inspector, topo)
-    for failure in (DBAPIError, PoolTimeout, OSError):
+    for failure in DATABASE_ERRORS:
         app.add_exception_handler(failure, _on_database_failure)
     # exports before records: /records/export is no record's id.
     for router in (

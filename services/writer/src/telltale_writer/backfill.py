@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telltale_shared.database import DATABASE_ERRORS
 from telltale_shared.store.rebuild import rebuild
 
 log = structlog.get_logger("telltale.writer")
@@ -31,7 +32,7 @@ async def fill_in_sketches(engine: AsyncEngine) -> None:
                 if is_ours:
                     await _fill_in(engine)
                     return
-        except (DBAPIError, OSError, TimeoutError) as error:
+        except DATABASE_ERRORS as error:
             log.warning("sketches not filled in yet", error=str(error)[:200])
         await asyncio.sleep(RETRY_SECONDS)
 

@@ -1,14 +1,18 @@
 """Telling others that readings wait, so that whoever can wait leaves the database to the writer."""
 
+import asyncio
 import time
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telltale_shared.database import DATABASE_ERRORS
 from telltale_shared.store.backlogs import NOTE_SECONDS, note_backlog
 
 log = structlog.get_logger("telltale.writer")
+
+PATIENCE = 5.0
+"""Seconds that noting may take."""
 
 
 class Backlog:
@@ -26,7 +30,7 @@ class Backlog:
             return
         self._noted_at = now
         try:
-            async with self._engine.begin() as connection:
+            async with asyncio.timeout(PATIENCE), self._engine.begin() as connection:
                 await note_backlog(connection, self._store_partition)
-        except (DBAPIError, OSError, TimeoutError) as error:
+        except DATABASE_ERRORS as error:
             log.info("backlog not noted", error=str(error)[:200])

@@ -6,10 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from telltale_shared.broker import Delivery, Subscription, SubscriptionClosed
-from telltale_shared.database import error_number
+from telltale_shared.database import DATABASE_ERRORS, error_number
 from telltale_shared.store.records import InsertRaced
 from telltale_shared.system_events import now_us
 from telltale_writer.batcher import Batch, Batcher
@@ -101,19 +100,19 @@ class ReadingConsumer:
         """
         begun = time.monotonic()
         delay = BACKOFF_FIRST
+        deliveries = batch.deliveries
         while True:
             try:
                 async with asyncio.timeout(ATTEMPT_SECONDS):
-                    counts = await self._ingest.store(batch.deliveries, now=now_us())
-            except (DBAPIError, OSError, TimeoutError, InsertRaced) as error:
+                    counts = await self._ingest.store(deliveries, now=now_us())
+            except (*DATABASE_ERRORS, InsertRaced) as error:
                 self._problem = f"batch held: {type(error).__name__} {error_number(error) or ''}".strip()
                 HELD.set(time.monotonic() - begun)
                 if subscription.closed:
                     self._release()
                     raise SubscriptionClosed from error
-                log.warning(
-                    "batch held", deliveries=len(batch.deliveries), error=str(error)[:300], retry_in=round(delay, 2)
-                )
+                deliveries = [delivery.after_an_attempt() for delivery in deliveries]
+                log.warning("batch held", deliveries=len(deliveries), error=str(error)[:300], retry_in=round(delay, 2))
                 await asyncio.sleep(random.uniform(delay / 2, delay))
                 delay = min(delay * 2, BACKOFF_LAST)
             else:

@@ -50,6 +50,10 @@ class DecodedDelivery:
     def __len__(self) -> int:
         return len(self.value)
 
+    def after_an_attempt(self) -> "DecodedDelivery":
+        """The same once somebody tried to store it, which may have succeeded without his knowing."""
+        return replace(self, dead=[letter.after_an_attempt() for letter in self.dead]) if self.dead else self
+
     def without(self, refused: Mapping[int, Rejected]) -> "DecodedDelivery":
         """The same delivery with the good readings at positions ``refused`` made dead letters."""
         keep = np.ones(len(self), np.bool_)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from telltale_shared.broker import Delivery, Subscription, SubscriptionClosed
 from telltale_shared.contracts import AnomalyDetected, Heartbeat, LogEvent, MalformedMessage, ProducerState, decode
 from telltale_shared.contracts.codec import Message
-from telltale_shared.database import error_number, in_transaction
+from telltale_shared.database import DATABASE_ERRORS, error_number, in_transaction
 from telltale_shared.store.dead_letters import DeadLetter, bury
 from telltale_shared.store.events import store_anomalies, store_heartbeats, store_logs
 from telltale_shared.store.ledger import report_producers
@@ -47,11 +48,13 @@ class EventConsumer:
             try:
                 async with asyncio.timeout(ATTEMPT_SECONDS):
                     await store_events(self._engine, batch)
-            except (DBAPIError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("events held", error=str(error)[:300])
                 if subscription.closed:
                     raise SubscriptionClosed from error
                 await asyncio.sleep(random.uniform(RETRY_SECONDS / 2, RETRY_SECONDS))
+                # The answer to a COMMIT can be what was lost.
+                batch = [replace(delivery, redelivered=True) for delivery in batch]
             else:
                 return
 
@@ -73,7 +76,7 @@ async def store_events(engine: AsyncEngine, batch: Sequence[Delivery]) -> None:
                 await store_events(engine, [delivery])
             return
         log.warning("event refused by the database", error=str(error.orig)[:300])
-        letter = _letter(batch[0], Rejected("refused_by_database", str(error.orig)))
+        letter = _letter(batch[0], Rejected("refused_by_database", str(error.orig))).after_an_attempt()
         await in_transaction(engine, lambda connection: bury(connection, [letter], now=now_us()))
 
 
@@ -114,13 +117,15 @@ class _Events:
             self._logs.append(message)
 
     async def store(self, connection: AsyncConnection) -> None:
+        letters = self._letters
+        self._letters = [letter.after_an_attempt() for letter in letters]
         await report_producers(
             connection, [(beat.service, state) for beat in self._heartbeats for state in beat.producers], now=self._now
         )
         await store_anomalies(connection, self._anomalies, now=self._now)
         await store_heartbeats(connection, self._heartbeats)
         await store_logs(connection, self._logs)
-        await bury(connection, self._letters, now=self._now)
+        await bury(connection, letters, now=self._now)
 
 
 def _letter(delivery: Delivery, rejected: Rejected) -> DeadLetter:

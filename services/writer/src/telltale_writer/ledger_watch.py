@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import structlog
 from prometheus_client import Gauge
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telltale_shared.database import DATABASE_ERRORS
 from telltale_shared.store.ledger_figures import LedgerFigures, read_totals
 
 log = structlog.get_logger("telltale.writer")
@@ -41,7 +41,7 @@ class LedgerWatch:
             try:
                 async with asyncio.timeout(PATIENCE), self._engine.connect() as connection:
                     self._note(await read_totals(connection))
-            except (DBAPIError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 self._totals = None
                 log.info("ledger not read", error=str(error)[:200])
             await asyncio.sleep(PERIOD)

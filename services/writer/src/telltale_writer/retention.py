@@ -7,10 +7,9 @@ from datetime import UTC, datetime, time, timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from telltale_shared.database import in_transaction, is_transient
+from telltale_shared.database import DATABASE_ERRORS, in_transaction, is_transient
 from telltale_shared.store.dead_letters import forget_dead_letters
 from telltale_shared.store.events import forget_instances
 from telltale_shared.store.ledger_upkeep import correct_figures, fold_days, fold_producers
@@ -71,7 +70,7 @@ class Retention:
         while True:
             try:
                 await self.apply()
-            except (DBAPIError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 if not is_transient(error):
                     raise
                 log.warning("waiting to make partitions", error=str(error)[:200])
@@ -85,5 +84,5 @@ class Retention:
             await asyncio.sleep(PERIOD)
             try:
                 await self.apply()
-            except (DBAPIError, OSError, TimeoutError):
+            except DATABASE_ERRORS:
                 log.exception("partitions not maintained")

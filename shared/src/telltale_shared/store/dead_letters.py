@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import text
@@ -43,6 +43,10 @@ class DeadLetter:
     def fingerprint(self) -> bytes:
         """SHA-256 of the whole payload."""
         return hashlib.sha256(self.payload).digest()
+
+    def after_an_attempt(self) -> "DeadLetter":
+        """The same once somebody tried to store it: the answer to a COMMIT can be what was lost."""
+        return self if self.number is not None else replace(self, maybe_known=True)
 
 
 async def bury(connection: AsyncConnection, letters: Sequence[DeadLetter], *, now: int) -> None:

@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telltale_query.jobs.files import forget_file, outdated_files
 from telltale_query.jobs.repository import forget_jobs
-from telltale_shared.database import in_transaction, is_transient
+from telltale_shared.database import DATABASE_ERRORS, in_transaction, is_transient
 
 log = structlog.get_logger("telltale.jobs")
 
@@ -41,7 +40,7 @@ class Housekeeping:
         while True:
             try:
                 await self.forget()
-            except (DBAPIError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 if not is_transient(error):
                     raise
                 log.warning("outdated jobs not forgotten", error=str(error)[:200])

@@ -23,7 +23,7 @@ from telltale_query.jobs.pace import Pace
 from telltale_query.jobs.repository import LeaseLost, claim_job, end_job, hand_back
 from telltale_query.jobs.run import LEASE_SECONDS, Cancelled, JobFailed, JobRun, Kind
 from telltale_query.jobs.schemas import Claim, JobState
-from telltale_shared.database import in_transaction, is_transient
+from telltale_shared.database import DATABASE_ERRORS, in_transaction, is_transient
 
 log = structlog.get_logger("telltale.jobs")
 
@@ -68,7 +68,7 @@ class Runner:
         while True:
             try:
                 worked = await self.work_once(heavy=heavy)
-            except (DBAPIError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 if not is_transient(error):
                     raise
                 log.warning("jobs cannot be looked at", error=str(error)[:200])
@@ -186,7 +186,7 @@ async def _renew(run: JobRun) -> None:
         await asyncio.sleep(RENEW_SECONDS)
         try:
             await run.renew()
-        except (DBAPIError, OSError, TimeoutError) as error:
+        except DATABASE_ERRORS as error:
             if not is_transient(error):
                 raise
             log.warning("lease not renewed", error=str(error)[:200])

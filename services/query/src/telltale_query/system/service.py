@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telltale_query.system import repository
@@ -21,7 +19,7 @@ from telltale_query.system.schemas import (
     WriterLag,
 )
 from telltale_shared.broker.inspection import InspectionFailed, QueueInspector
-from telltale_shared.database import error_number, schema_problem
+from telltale_shared.database import DATABASE_ERRORS, error_number, schema_problem
 from telltale_shared.instants import EPOCH
 from telltale_shared.store.ledger_figures import LedgerFigures, read_totals
 from telltale_shared.store.schema import SCHEMA_VERSION
@@ -79,7 +77,7 @@ class StatusReporter:
         try:
             async with asyncio.timeout(DATABASE_PATIENCE):
                 return await self._read_database()
-        except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+        except DATABASE_ERRORS as error:
             problem = f"{type(error).__name__} {error_number(error) or ''}".strip()
             return _Stored(DatabaseStatus(False, problem, None, None, None, None, []))
 
