@@ -7,7 +7,7 @@ import pytest
 
 from telltale_shared import system_events
 from telltale_shared.broker import PublishUnconfirmed
-from telltale_shared.contracts import LogEvent, decode
+from telltale_shared.contracts import LogEvent, ProducerState, decode
 from telltale_shared.health import Health
 from telltale_shared.system_events import LOGS_HELD, SystemEvents
 from telltale_shared.testing import eventually
@@ -53,3 +53,17 @@ async def test_logs_are_held_bounded_and_it_is_said_how_many_gave_way(monkeypatc
     assert warnings == [7]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_producers_count_as_reported_once_the_broker_keeps_the_heartbeat() -> None:
+    reported: list[list[ProducerState]] = []
+    state = ProducerState(producer="p", published=7, confirmed=7, closed=True)
+    broker: Any = Broker()
+    events = SystemEvents(
+        broker, Health(), service="test", version="1", producers=lambda: [state], on_reported=reported.append
+    )
+    await events.publish_now()
+    assert reported == []
+    broker.away = False
+    await events.publish_now()
+    assert reported == [[state]]

@@ -202,6 +202,7 @@ async def test_a_predecessors_deliveries_go_out_and_it_is_closed(broker: Access,
             assert sorted(store.bodies_of(first.producer)) == sorted(bodies)
             for _ in range(GOODBYES):
                 assert second.states()[0] == final
+                second.note_reported(second.states())
             await eventually(lambda: [one.producer for one in second.states()] == [second.producer])
         spool = Spool(tmp_path)
         assert [one.producer for one in spool.producers()] == [second.producer]

@@ -27,6 +27,8 @@ TOLD_LEVELS = frozenset({"warning", "error", "critical"})
 
 Figures = Callable[[], dict[str, float]]
 Producers = Callable[[], list[ProducerState]]
+OnReported = Callable[[list[ProducerState]], None]
+"""Told what a heartbeat said of producers, once the broker has confirmed that it keeps that for the ledger."""
 
 
 def now_us() -> int:
@@ -49,6 +51,7 @@ class SystemEvents:
         version: str,
         figures: Figures | None = None,
         producers: Producers | None = None,
+        on_reported: OnReported | None = None,
     ) -> None:
         self._publisher = publisher
         self._health = health
@@ -56,6 +59,7 @@ class SystemEvents:
         self._version = version
         self._figures = figures or dict
         self._producers = producers or list
+        self._on_reported = on_reported
         self.instance = f"{service}@{socket.gethostname()}:{os.getpid()}"
         self._started_at = now_us()
         self._process = psutil.Process()
@@ -106,6 +110,9 @@ class SystemEvents:
                 await self._publisher.publish(routing_key, body, schema=schema, timeout=PUBLISH_TIMEOUT)
             except PublishFailed as error:
                 log.info("heartbeat not sent", routing_key=routing_key, error=str(error))
+            else:
+                if routing_key == STORE_EVENTS and self._on_reported is not None:
+                    self._on_reported(heartbeat.producers)
 
     async def _publish_logs(self) -> None:
         while self._logs:

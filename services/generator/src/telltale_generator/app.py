@@ -66,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
                 version=__version__,
                 figures=Figures(publisher),
                 producers=publisher.states,
+                on_reported=publisher.note_reported,
             )
             revocations = RevocationFeed(address, declared, broker, verifier.revocations, name=settings.name)
             health.add("broker", lambda: broker.problem)

@@ -30,7 +30,7 @@ COMPLAIN_PERIOD = 60.0
 """Seconds between two warnings of the same trouble."""
 DISK_RETRY = 1.0
 GOODBYES = 6
-"""Heartbeats that still name a predecessor after all its deliveries are confirmed."""
+"""Heartbeats that name a predecessor once all its deliveries are confirmed."""
 PREDECESSORS_NAMED = 50
 """Predecessors in one heartbeat at most; the others follow when these are done."""
 STALLED_AFTER = 5.0
@@ -209,10 +209,6 @@ class ReadingPublisher:
             )
             for one in self._predecessors[:PREDECESSORS_NAMED]
         ]
-        for state in states:
-            if state.confirmed == state.published:
-                self._goodbyes[state.producer] = self._goodbyes.get(state.producer, 0) + 1
-                self._to_forget.set()
         if self.published or self.dropped:
             states.append(
                 ProducerState(
@@ -224,6 +220,13 @@ class ReadingPublisher:
                 )
             )
         return states
+
+    def note_reported(self, states: Sequence[ProducerState]) -> None:
+        """The ledger will hear of ``states``: predecessors that have nothing else to say are named a few times more."""
+        for state in states:
+            if state.producer != self.producer and state.confirmed == state.published:
+                self._goodbyes[state.producer] = self._goodbyes.get(state.producer, 0) + 1
+                self._to_forget.set()
 
     async def _accept(self, readings: Sequence[Reading]) -> Taken:
         async with self._numbering:
@@ -334,7 +337,7 @@ class ReadingPublisher:
                 self._to_forget.set()
 
     async def _see_predecessors_off(self) -> None:
-        for producer in [name for name, heartbeats in self._goodbyes.items() if heartbeats > GOODBYES]:
+        for producer in [name for name, heartbeats in self._goodbyes.items() if heartbeats >= GOODBYES]:
             await self._on_disk(self._spool.forget, producer)
             del self._goodbyes[producer]
         known = await self._on_disk(self._spool.producers)

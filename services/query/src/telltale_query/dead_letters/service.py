@@ -87,7 +87,9 @@ def kinds(retention_days: int) -> Mapping[str, Kind]:
         retention_days: how long records are kept: older readings stay dead.
     """
     return {
-        REPLAY: Kind(partial(_work, step=partial(_replay, retention=retention_days * DAY)), on_end=_note_end),
+        REPLAY: Kind(
+            partial(_work, step=partial(_replay, retention=retention_days * DAY)), heavy=False, on_end=_note_end
+        ),
         DISCARD: Kind(partial(_work, step=_discard), heavy=False, on_end=_note_end),
     }
 
