@@ -88,7 +88,7 @@ async def test_after_a_cut_it_goes_on_behind_the_last_message_handled(new_lane: 
             if n % 20 == 10:
                 await proxy.cut()
                 await proxy.mend()
-    await eventually(lambda: len(seen) >= 60, 20)
+    await eventually(lambda: len(seen) >= 60)
     assert seen == [b"%d" % n for n in range(60)]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -79,7 +79,7 @@ async def test_a_service_that_cannot_end_in_order_ends_all_the_same(free_port: i
                 except httpx.TransportError:
                     return False
 
-        await eventually(lives, 30)
+        await eventually(lives)
         process.terminate()
         async with asyncio.timeout(STOP_SECONDS):
             printed, _ = await process.communicate()

@@ -102,7 +102,7 @@ async def test_killed_again_and_again_it_loses_and_reuses_nothing(
         await asyncio.to_thread(process.wait)
     process, before = start(), store.producers()
     mine.append(await _newcomer(store, before))
-    await eventually(lambda: all(name in said and said[name].closed for name in mine[:3]), 20)
+    await eventually(lambda: all(name in said and said[name].closed for name in mine[:3]))
     process.terminate()
     assert await asyncio.to_thread(process.wait, 15) == -signal.SIGTERM
     await eventually(lambda: mine[3] in said and said[mine[3]].closed)
@@ -117,7 +117,7 @@ async def test_killed_again_and_again_it_loses_and_reuses_nothing(
 
 async def _newcomer(store: Store, before: set[str]) -> str:
     """The producer of which something arrives for the first time."""
-    await eventually(lambda: store.producers() - before, 20)
+    await eventually(lambda: store.producers() - before)
     (producer,) = store.producers() - before
     return producer
 
@@ -126,7 +126,7 @@ async def test_told_to_stop_it_flushes_and_says_closed(
     start: Start, store: Store, said: dict[str, ProducerState]
 ) -> None:
     process, already = start(), store.producers()
-    await eventually(lambda: store.producers() - already, 20)
+    await eventually(lambda: store.producers() - already)
     (producer,) = store.producers() - already
     process.terminate()
     assert await asyncio.to_thread(process.wait, 15) == -signal.SIGTERM
@@ -140,7 +140,7 @@ async def test_without_a_broker_it_fills_its_spool_and_stops_in_time(
 ) -> None:
     process = start(AMQP_URL="amqp://telltale@127.0.0.1:9/none")
     log = tmp_path / "spool" / "spool.sqlite3-wal"
-    await eventually(lambda: log.exists() and log.stat().st_size > 50_000, 20)
+    await eventually(lambda: log.exists() and log.stat().st_size > 50_000)
 
     async def answers() -> bool:
         try:
@@ -157,7 +157,7 @@ async def test_without_a_broker_it_fills_its_spool_and_stops_in_time(
 async def test_a_spool_in_use_stops_the_second(start: Start, store: Store, free_port: int) -> None:
     already = store.producers()
     start()
-    await eventually(lambda: store.producers() - already, 20)
+    await eventually(lambda: store.producers() - already)
     second = start(GENERATOR_PORT=str(free_port + 1))
     output, _ = await asyncio.to_thread(second.communicate)
     assert second.returncode == 3

@@ -215,7 +215,7 @@ async def test_a_backlog_larger_than_what_may_be_in_flight_drains(vhost: Access,
     spool.put("old", [Delivery("old", n + 1, 1, body) for n in range(700)], 0)
     spool.close()
     async with publishing(vhost, tmp_path) as publisher:
-        await eventually(lambda: publisher.spool_deliveries == 0, 20)
+        await eventually(lambda: publisher.spool_deliveries == 0)
         drained = ProducerState(producer="old", published=700, confirmed=700, closed=True)
         await eventually(lambda: publisher.states() == [drained])
 

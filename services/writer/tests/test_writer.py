@@ -121,12 +121,12 @@ async def test_killed_again_and_again_it_stores_each_reading_once(
     for part in (1, 2, 3):
         writer = start()
         enough = deliveries * PER_DELIVERY * part // 4
-        await eventually(partial(_at_least, engine, enough), 30)
+        await eventually(partial(_at_least, engine, enough))
         writer.send_signal(signal.SIGKILL)
         writer.wait()
     start()
     total = deliveries * PER_DELIVERY
-    await eventually(lambda: _at_least(engine, total), 30)
+    await eventually(lambda: _at_least(engine, total))
     assert await scalar(engine, "SELECT COUNT(*) FROM records") == total
     assert await scalar(engine, "SELECT SUM(value) FROM records") == total * (total + 1) / 2
     async with engine.connect() as connection:
@@ -144,14 +144,14 @@ async def test_a_waiting_writer_takes_over_from_one_that_is_killed(
         probe.bind(("127.0.0.1", 0))
         other_port = probe.getsockname()[1]
     active = start()
-    await eventually(partial(_ready, free_port), 30)
+    await eventually(partial(_ready, free_port))
     waiting = start(other_port)
-    await eventually(partial(_ready, other_port), 30)
+    await eventually(partial(_ready, other_port))
     at = now_us() - 3_600_000_000
     for number in range(1, 151):
         await publish(publisher, delivery(number, at=at))
         if number == 50:
-            await eventually(partial(_at_least, engine, 1), 30)
+            await eventually(partial(_at_least, engine, 1))
             active.send_signal(signal.SIGKILL)
     total = 150 * PER_DELIVERY
     await eventually(lambda: _at_least(engine, total), 15)
@@ -183,12 +183,12 @@ async def test_it_stops_on_sigterm_with_what_it_took_committed(
     for number in range(1, 51):
         await publish(publisher, delivery(number, at=at))
     writer = start()
-    await eventually(lambda: _at_least(engine, PER_DELIVERY), 30)
+    await eventually(lambda: _at_least(engine, PER_DELIVERY))
     writer.terminate()
     # uvicorn ends orderly and then repeats the signal to itself.
     assert writer.wait(timeout=10) == -signal.SIGTERM
     start()
-    await eventually(lambda: _at_least(engine, 50 * PER_DELIVERY), 30)
+    await eventually(lambda: _at_least(engine, 50 * PER_DELIVERY))
     assert await scalar(engine, "SELECT COUNT(*) FROM records") == 50 * PER_DELIVERY
 
 
@@ -202,7 +202,7 @@ async def test_poison_among_good_deliveries(
         for body in poison:
             await publisher.publish(store_readings(0), body, schema="reading_batch/1")
     start()
-    await eventually(lambda: _at_least(engine, 3 * PER_DELIVERY), 30)
+    await eventually(lambda: _at_least(engine, 3 * PER_DELIVERY))
 
     async def all_buried() -> bool:
         return await scalar(engine, "SELECT COUNT(*) FROM dead_letters WHERE reason = 'malformed'") == 3 * len(poison)
@@ -216,13 +216,13 @@ async def test_what_the_broker_gave_up_is_settled_once_and_by_what_it_was(
     at = now_us() - 3_600_000_000
     await publish(publisher, delivery(1, at=at))
     start()
-    await eventually(lambda: _at_least(engine, PER_DELIVERY), 30)
+    await eventually(lambda: _at_least(engine, PER_DELIVERY))
     known, lost = delivery(1, at=at), delivery(2, at=at)
     async with await aio_pika.connect(BrokerAddress(vhost.url, vhost.password).with_password()) as broker:
         exchange = await (await broker.channel()).get_exchange(DEAD_EXCHANGE)
-        for batch in (known, lost):
-            headers: HeadersType = {"producer": batch.producer, "first": batch.first, "count": batch.count}
-            await exchange.publish(aio_pika.Message(encode(batch), headers=headers), readings_queue(0))
+        headers: HeadersType = {"producer": known.producer, "first": known.first, "count": known.count}
+        await exchange.publish(aio_pika.Message(encode(known), headers=headers), readings_queue(0))
+        await exchange.publish(aio_pika.Message(encode(lost)), readings_queue(0))
         event = aio_pika.Message(b"an event", headers={"x-first-death-queue": EVENTS_QUEUE})
         await exchange.publish(event, EVENTS_QUEUE)
 
@@ -258,7 +258,7 @@ async def test_events_reach_their_tables_once(
     async def all_stored() -> bool:
         return await scalar(engine, "SELECT COUNT(*) FROM dead_letters") == 1
 
-    await eventually(all_stored, 30)
+    await eventually(all_stored)
     assert await scalar(engine, "SELECT COUNT(*) FROM anomalies") == 1
     assert await scalar(engine, "SELECT COUNT(*) FROM system_logs WHERE service = 'x'") == 1
     assert await scalar(engine, "SELECT published FROM producers WHERE producer = 'p'") == 7
@@ -270,7 +270,7 @@ async def test_ready_says_what_is_missing(
 ) -> None:
     start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{free_port}") as http:
-        await eventually(partial(_ready, free_port), 30)
+        await eventually(partial(_ready, free_port))
         dependencies = (await http.get("/health/ready")).json()["dependencies"]
         assert set(dependencies.values()) == {"ok"}
         assert {"database", "ingest", "broker (readings)"} <= set(dependencies)
@@ -290,7 +290,7 @@ async def test_it_stops_on_sigterm_while_it_waits_for_its_database(free_port: in
     }
     output = tmp_path / "writer.log"
     writer = _spawn(environment, output)
-    await eventually(lambda: "waiting for the database" in output.read_text(), 30)
+    await eventually(lambda: "waiting for the database" in output.read_text())
     writer.terminate()
     assert writer.wait(timeout=10) == 128 + signal.SIGTERM
 

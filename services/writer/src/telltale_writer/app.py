@@ -1,6 +1,6 @@
 """The writer, put together: the only place where its parts meet."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -20,7 +20,7 @@ from telltale_writer import __version__
 from telltale_writer.backfill import fill_in_sketches
 from telltale_writer.backlog import Backlog
 from telltale_writer.consumer import ReadingConsumer
-from telltale_writer.decode import DecodedDelivery, decode_delivery, unreadable
+from telltale_writer.decode import GIVEN_UP, DecodedDelivery, decode_delivery, given_up
 from telltale_writer.events import EventConsumer
 from telltale_writer.ingest import Ingest
 from telltale_writer.ledger_watch import LedgerWatch
@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     ingest = Ingest(engine)
     readings = ReadingConsumer(
         ingest,
-        lambda delivery: _decode(delivery, settings.retention_days),
+        lambda delivery: _decode(delivery, settings.retention_days, decode_delivery),
         rate,
         batch_rows=settings.batch_rows,
         prefetch=settings.prefetch,
@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     dead = ReadingConsumer(
         ingest,
-        _decode_dead,
+        lambda delivery: _decode_dead(delivery, settings.retention_days),
         rate,
         batch_rows=settings.batch_rows,
         prefetch=DEAD_PREFETCH,
@@ -122,8 +122,8 @@ def _problem_of(link: Link) -> str | None:
     return link.problem
 
 
-def _decode(delivery: Delivery, retention_days: int) -> DecodedDelivery:
-    return decode_delivery(
+def _decode(delivery: Delivery, retention_days: int, how: Callable[..., DecodedDelivery]) -> DecodedDelivery:
+    return how(
         delivery.body,
         tag=delivery.tag,
         headers=delivery.headers,
@@ -132,17 +132,9 @@ def _decode(delivery: Delivery, retention_days: int) -> DecodedDelivery:
     )
 
 
-def _decode_dead(delivery: Delivery) -> DecodedDelivery:
+def _decode_dead(delivery: Delivery, retention_days: int) -> DecodedDelivery:
     """What RabbitMQ itself gave up on: never stored, always accounted for."""
-    detail = "the broker gave it up after too many deliveries"
     if delivery.headers.get("x-first-death-queue") == EVENTS_QUEUE:
-        letter = DeadLetter("delivery_limit", detail, delivery.body, count=0, maybe_known=delivery.redelivered)
+        letter = DeadLetter("delivery_limit", GIVEN_UP, delivery.body, count=0, maybe_known=delivery.redelivered)
         return DecodedDelivery(delivery.tag, None, dead=[letter])
-    return unreadable(
-        delivery.body,
-        detail,
-        tag=delivery.tag,
-        headers=delivery.headers,
-        redelivered=delivery.redelivered,
-        reason="delivery_limit",
-    )
+    return _decode(delivery, retention_days, given_up)

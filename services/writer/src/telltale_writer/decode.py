@@ -27,6 +27,7 @@ from telltale_shared.validation import (
 PRODUCER_MAX = 64
 COUNT_MAX = 1_000_000
 NUMBER_MAX = 2**63 - 1
+GIVEN_UP = "the broker gave it up after too many deliveries"
 TOLD_MAX = 200
 """Characters of a name that a dead letter repeats."""
 
@@ -257,6 +258,20 @@ def unreadable(
 ) -> DecodedDelivery:
     """The whole message as one dead letter, accounted for by its headers where they tell the numbers."""
     numbers = _numbers(headers.get("producer"), "unknown", headers.get("first"), headers.get("count"), 0)
+    return _whole(body, reason, detail, numbers, tag, redelivered)
+
+
+def given_up(
+    body: bytes, *, tag: int, headers: Mapping[str, object], redelivered: bool, bounds: TimeBounds
+) -> DecodedDelivery:
+    """A delivery that RabbitMQ itself gave up on as one dead letter, accounted for by its body or else its headers."""
+    numbers = decode_delivery(body, tag=tag, headers=headers, redelivered=redelivered, bounds=bounds).numbers
+    return _whole(body, "delivery_limit", GIVEN_UP, numbers, tag, redelivered)
+
+
+def _whole(
+    body: bytes, reason: str, detail: str, numbers: Numbers | None, tag: int, redelivered: bool
+) -> DecodedDelivery:
     letter = DeadLetter(
         reason,
         detail,
