@@ -22,7 +22,8 @@ from telltale_shared.store.ledger_upkeep import correct_figures
 from telltale_shared.store.partitions import PartitionedTable, ensure_partitions
 from telltale_shared.store.schema import SCHEMA_VERSION
 from telltale_shared.system_events import now_us
-from telltale_shared.testing import Access, eventually
+from telltale_shared.testing import Access, Servers, eventually
+from telltale_shared.testing_migrations import described, upgrade, upgrade_in_pieces
 
 from .version_before import SCHEMA_VERSION as VERSION_BEFORE
 from .version_before import WriterBefore
@@ -139,6 +140,13 @@ async def test_every_migration_takes_the_first_releases_data_along(new_database:
         assert await served(engine) >= set(every[1:])
 
 
+def test_interrupted_migrations_are_repeated(servers: Servers, new_database: Callable[[], Access]) -> None:
+    whole, pieces = new_database(), new_database()
+    upgrade("writer", whole)
+    assert upgrade_in_pieces("writer", pieces) > len(revisions())
+    assert described(servers, pieces) == described(servers, whole)
+
+
 async def test_a_service_starts_on_a_newer_schema_that_serves_it_and_on_no_other(
     new_migrated: Callable[[], Access],
 ) -> None:
@@ -227,18 +235,18 @@ async def test_a_migration_waits_for_a_long_read_without_blocking_others(new_dat
     migrate(access, VERSION_BEFORE)
     async with connected(access) as engine, engine.connect() as reader:
         await reader.execute(text("SELECT * FROM producers"))  # an open transaction holds the table's structure
-        upgrade = asyncio.create_task(asyncio.to_thread(migrate, access, "head"))
+        upgrading = asyncio.create_task(asyncio.to_thread(migrate, access, "head"))
         others = 0
         deadline = datetime.now(UTC) + timedelta(seconds=9)
-        while datetime.now(UTC) < deadline and not upgrade.done():
+        while datetime.now(UTC) < deadline and not upgrading.done():
             async with engine.begin() as connection:
                 await connection.execute(text("SELECT COUNT(*) FROM producers"))
             others += 1
             await asyncio.sleep(0.05)
-        assert not upgrade.done()
+        assert not upgrading.done()
         assert others > 5  # held up for a few seconds at most, then let through
         await reader.rollback()
         with suppress(subprocess.SubprocessError):
-            await upgrade
-        assert upgrade.exception() is None
+            await upgrading
+        assert upgrading.exception() is None
         await check_schema_version(engine, SCHEMA_VERSION)

@@ -42,13 +42,18 @@ def run_migrations(context: Any, url: str, password: str) -> None:
 async def _run(context: Any, url: str, password: str) -> None:
     def migrate(connection: Connection) -> None:
         context.configure(connection=connection, on_version_apply=note_version)
+        # Before any version is noted: what makes a table commits what was noted so far.
+        if not inspect(connection).has_table("schema_serves"):
+            connection.execute(text(_NOTES))
         migrate_patiently(connection, partial(_in_transaction, context))
 
     engine = create_engine(url, password, statement_timeout=0)
-    async with engine.connect() as connection:
-        await connection.run_sync(migrate)
-        await connection.commit()
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(migrate)
+            await connection.commit()
+    finally:
+        await engine.dispose()
 
 
 def _in_transaction(context: Any) -> None:
@@ -59,8 +64,6 @@ def _in_transaction(context: Any) -> None:
 def note_version(ctx: Any, step: Any, heads: Any, run_args: Any) -> None:
     """Alembic's ``on_version_apply``: keep ``schema_serves`` in step with each migration, up or down."""
     connection: Connection = ctx.connection
-    if not inspect(connection).has_table("schema_serves"):
-        connection.execute(text(_NOTES))
     change = "INSERT IGNORE INTO schema_serves" if step.is_upgrade else "DELETE FROM schema_serves WHERE version IN"
     values = "VALUES (:version)" if step.is_upgrade else "(:version)"
     for version in step.up_revision_ids if step.is_upgrade else step.source_revision_ids:

@@ -10,7 +10,7 @@ MISSING_FOR = 60_000_000
 
 TABLES = [
     """
-CREATE TABLE checkpoint (
+CREATE TABLE IF NOT EXISTS checkpoint (
   id INT UNSIGNED NOT NULL,
   epoch BIGINT UNSIGNED NOT NULL,
   stream_offset BIGINT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE checkpoint (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE series (
+CREATE TABLE IF NOT EXISTS series (
   source VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   category VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   unit VARCHAR(32) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
@@ -32,7 +32,7 @@ CREATE TABLE series (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE rules (
+CREATE TABLE IF NOT EXISTS rules (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   revision INT UNSIGNED NOT NULL,
   version INT UNSIGNED NOT NULL,
@@ -57,7 +57,7 @@ CREATE TABLE rules (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE alerts (
+CREATE TABLE IF NOT EXISTS alerts (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   rule_id BIGINT UNSIGNED NOT NULL,
   rule_revision INT UNSIGNED NOT NULL,
@@ -87,7 +87,7 @@ CREATE TABLE alerts (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE history (
+CREATE TABLE IF NOT EXISTS history (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   alert_id BIGINT UNSIGNED NOT NULL,
   at BIGINT NOT NULL,
@@ -103,7 +103,7 @@ CREATE TABLE history (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE silences (
+CREATE TABLE IF NOT EXISTS silences (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   rule_id BIGINT UNSIGNED NULL,
   sources JSON NOT NULL,
@@ -117,7 +117,7 @@ CREATE TABLE silences (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE outbox (
+CREATE TABLE IF NOT EXISTS outbox (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   routing_key VARCHAR(100) CHARACTER SET ascii NOT NULL,
   type VARCHAR(64) CHARACTER SET ascii NOT NULL,
@@ -126,7 +126,7 @@ CREATE TABLE outbox (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE webhooks (
+CREATE TABLE IF NOT EXISTS webhooks (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   name VARCHAR(100) CHARACTER SET utf8mb4 NOT NULL,
   url VARCHAR(1000) CHARACTER SET ascii NOT NULL,
@@ -140,7 +140,7 @@ CREATE TABLE webhooks (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE deliveries (
+CREATE TABLE IF NOT EXISTS deliveries (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   webhook_id BIGINT UNSIGNED NOT NULL,
   alert_id BIGINT UNSIGNED NOT NULL,
@@ -158,7 +158,7 @@ CREATE TABLE deliveries (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE audit_log (
+CREATE TABLE IF NOT EXISTS audit_log (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   at DATETIME(6) NOT NULL,
   actor_id VARCHAR(64) CHARACTER SET ascii NOT NULL,
@@ -174,11 +174,11 @@ CREATE TABLE audit_log (
 ]
 
 ROWS = [
-    "INSERT INTO checkpoint (id, epoch, clock, saved_at) VALUES (1, 0, '{}', UTC_TIMESTAMP(6))",
+    "INSERT IGNORE INTO checkpoint (id, epoch, clock, saved_at) VALUES (1, 0, '{}', UTC_TIMESTAMP(6))",
     f"""
-INSERT INTO rules (revision, version, name, kind, severity, enabled, built_in, sources, categories, hold, clear_after,
-  direction, threshold, clear_value, min_score, anomaly_kinds, changed_at, changed_by)
-VALUES (1, 1, 'Readings are missing', 'missing_readings', 'critical', TRUE, TRUE, '[]', '[]', {MISSING_FOR}, 0,
+INSERT IGNORE INTO rules (id, revision, version, name, kind, severity, enabled, built_in, sources, categories, hold,
+  clear_after, direction, threshold, clear_value, min_score, anomaly_kinds, changed_at, changed_by)
+VALUES (1, 1, 1, 'Readings are missing', 'missing_readings', 'critical', TRUE, TRUE, '[]', '[]', {MISSING_FOR}, 0,
   'above', 0, NULL, 0, '[]', UTC_TIMESTAMP(6), 'Telltale')
 """,  # noqa: S608 - a number of ours
 ]

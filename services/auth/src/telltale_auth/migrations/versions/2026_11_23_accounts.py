@@ -10,7 +10,7 @@ DIGEST = "BINARY(32)"
 
 TABLES = [
     f"""
-CREATE TABLE users (
+CREATE TABLE IF NOT EXISTS users (
   id INT UNSIGNED NOT NULL AUTO_INCREMENT,
   email {ADDRESS} NOT NULL,
   name VARCHAR(100) CHARACTER SET utf8mb4 NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE users (
 ) ENGINE=InnoDB
 """,
     f"""
-CREATE TABLE sessions (
+CREATE TABLE IF NOT EXISTS sessions (
   digest {DIGEST} NOT NULL,
   user_id INT UNSIGNED NOT NULL,
   created_at DATETIME(6) NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE sessions (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE refresh_families (
+CREATE TABLE IF NOT EXISTS refresh_families (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   user_id INT UNSIGNED NOT NULL,
   created_at DATETIME(6) NOT NULL,
@@ -53,7 +53,7 @@ CREATE TABLE refresh_families (
 ) ENGINE=InnoDB
 """,
     f"""
-CREATE TABLE refresh_tokens (
+CREATE TABLE IF NOT EXISTS refresh_tokens (
   digest {DIGEST} NOT NULL,
   family_id BIGINT UNSIGNED NOT NULL,
   created_at DATETIME(6) NOT NULL,
@@ -65,7 +65,7 @@ CREATE TABLE refresh_tokens (
 """,
     # No foreign keys: the audit outlives the accounts that it speaks of.
     f"""
-CREATE TABLE audit_log (
+CREATE TABLE IF NOT EXISTS audit_log (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   at DATETIME(6) NOT NULL,
   actor_id INT UNSIGNED NULL,

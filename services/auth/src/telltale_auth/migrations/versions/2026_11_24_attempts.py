@@ -6,7 +6,7 @@ revision = "2026_11_24_attempts"
 down_revision = "2026_11_24_identity"
 
 ATTEMPTS = """
-CREATE TABLE attempts (
+CREATE TABLE IF NOT EXISTS attempts (
   digest BINARY(32) NOT NULL,
   failures INT UNSIGNED NOT NULL,
   at DATETIME(6) NOT NULL,

@@ -8,7 +8,7 @@ down_revision = None
 NAMES = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
 ROLLUP = """
-CREATE TABLE {name} (
+CREATE TABLE IF NOT EXISTS {name} (
   series_id INT UNSIGNED NOT NULL,
   bucket DATETIME NOT NULL,
   count BIGINT UNSIGNED NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE {name} (
 
 TABLES = [
     f"""
-CREATE TABLE series (
+CREATE TABLE IF NOT EXISTS series (
   id INT UNSIGNED NOT NULL AUTO_INCREMENT,
   source VARCHAR(100) {NAMES} NOT NULL,
   category VARCHAR(100) {NAMES} NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE series (
 """,
     # The writer adds partitions ahead of time before it stores anything (telltale_shared.store.partitions).
     """
-CREATE TABLE records (
+CREATE TABLE IF NOT EXISTS records (
   series_id INT UNSIGNED NOT NULL,
   observed_at DATETIME(6) NOT NULL,
   value DOUBLE NOT NULL,
@@ -49,7 +49,7 @@ CREATE TABLE records (
 PARTITION BY RANGE COLUMNS (observed_at) (PARTITION history VALUES LESS THAN ('1971-01-01'))
 """,
     """
-CREATE TABLE series_latest (
+CREATE TABLE IF NOT EXISTS series_latest (
   series_id INT UNSIGNED NOT NULL,
   observed_at DATETIME(6) NOT NULL,
   value DOUBLE NOT NULL,
@@ -60,7 +60,7 @@ CREATE TABLE series_latest (
     ROLLUP.format(name="rollups_hour"),
     ROLLUP.format(name="rollups_day"),
     f"""
-CREATE TABLE producers (
+CREATE TABLE IF NOT EXISTS producers (
   id INT UNSIGNED NOT NULL AUTO_INCREMENT,
   producer VARCHAR(64) {NAMES} NOT NULL,
   service VARCHAR(64) {NAMES} NOT NULL,
@@ -81,7 +81,7 @@ CREATE TABLE producers (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE deliveries (
+CREATE TABLE IF NOT EXISTS deliveries (
   producer_id INT UNSIGNED NOT NULL,
   first BIGINT UNSIGNED NOT NULL,
   last BIGINT UNSIGNED NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE deliveries (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE producer_days (
+CREATE TABLE IF NOT EXISTS producer_days (
   producer_id INT UNSIGNED NOT NULL,
   day DATE NOT NULL,
   stored BIGINT UNSIGNED NOT NULL,
@@ -99,7 +99,7 @@ CREATE TABLE producer_days (
 ) ENGINE=InnoDB
 """,
     f"""
-CREATE TABLE dead_letters (
+CREATE TABLE IF NOT EXISTS dead_letters (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   reason VARCHAR(32) CHARACTER SET ascii NOT NULL,
   detail VARCHAR(500) CHARACTER SET utf8mb4 NOT NULL,
@@ -119,7 +119,7 @@ CREATE TABLE dead_letters (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE anomalies (
+CREATE TABLE IF NOT EXISTS anomalies (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   series_id INT UNSIGNED NOT NULL,
   observed_at DATETIME(6) NOT NULL,
@@ -141,7 +141,7 @@ CREATE TABLE anomalies (
 ) ENGINE=InnoDB
 """,
     """
-CREATE TABLE record_edits (
+CREATE TABLE IF NOT EXISTS record_edits (
   series_id INT UNSIGNED NOT NULL,
   observed_at DATETIME(6) NOT NULL,
   revision INT UNSIGNED NOT NULL,
@@ -151,7 +151,7 @@ CREATE TABLE record_edits (
 ) ENGINE=InnoDB
 """,
     f"""
-CREATE TABLE service_instances (
+CREATE TABLE IF NOT EXISTS service_instances (
   instance VARCHAR(128) {NAMES} NOT NULL,
   service VARCHAR(64) {NAMES} NOT NULL,
   version VARCHAR(32) CHARACTER SET utf8mb4 NOT NULL,
@@ -166,7 +166,7 @@ CREATE TABLE service_instances (
 ) ENGINE=InnoDB
 """,
     f"""
-CREATE TABLE system_logs (
+CREATE TABLE IF NOT EXISTS system_logs (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   at DATETIME(6) NOT NULL,
   service VARCHAR(64) {NAMES} NOT NULL,
@@ -183,7 +183,7 @@ CREATE TABLE system_logs (
 PARTITION BY RANGE COLUMNS (at) (PARTITION history VALUES LESS THAN ('1971-01-01'))
 """,
     """
-CREATE TABLE audit_log (
+CREATE TABLE IF NOT EXISTS audit_log (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   at DATETIME(6) NOT NULL,
   actor_id VARCHAR(64) CHARACTER SET utf8mb4 NOT NULL,

@@ -8,7 +8,7 @@ down_revision = "2026_11_24_ledger"
 
 def upgrade() -> None:
     op.execute("""
-CREATE TABLE backlogs (
+CREATE TABLE IF NOT EXISTS backlogs (
   store_partition SMALLINT UNSIGNED NOT NULL,
   seen_at DATETIME(6) NOT NULL,
   PRIMARY KEY (store_partition)

@@ -11,7 +11,7 @@ WORD = "CHARACTER SET ascii"
 TABLES = {
     # One piece of long work. Whoever holds the lease works on it; when the lease runs out, another goes on.
     "jobs": f"""
-CREATE TABLE jobs (
+CREATE TABLE IF NOT EXISTS jobs (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   kind VARCHAR(32) {WORD} NOT NULL,
   state VARCHAR(16) {WORD} NOT NULL,
@@ -40,7 +40,7 @@ CREATE TABLE jobs (
 """,
     # A file as it came or as it was made, in pieces; owned by a job and forgotten some time after it.
     "job_files": """
-CREATE TABLE job_files (
+CREATE TABLE IF NOT EXISTS job_files (
   job_id BIGINT UNSIGNED NOT NULL,
   piece INT UNSIGNED NOT NULL,
   content MEDIUMBLOB NOT NULL,
@@ -48,7 +48,7 @@ CREATE TABLE job_files (
 ) ENGINE=InnoDB
 """,
     "imports": f"""
-CREATE TABLE imports (
+CREATE TABLE IF NOT EXISTS imports (
   id INT UNSIGNED NOT NULL AUTO_INCREMENT,
   state VARCHAR(16) {WORD} NOT NULL,
   job_id BIGINT UNSIGNED NOT NULL,
@@ -81,7 +81,7 @@ CREATE TABLE imports (
 """,
     # Validated rows in columns, sorted by series and time: runs while they are sorted, then what is to be applied.
     "import_chunks": """
-CREATE TABLE import_chunks (
+CREATE TABLE IF NOT EXISTS import_chunks (
   import_id INT UNSIGNED NOT NULL,
   run INT UNSIGNED NOT NULL,
   chunk INT UNSIGNED NOT NULL,
@@ -93,7 +93,7 @@ CREATE TABLE import_chunks (
 """,
     # The series that an import speaks of; ``series_id`` once it is known, and the time from the first to the last row.
     "import_series": f"""
-CREATE TABLE import_series (
+CREATE TABLE IF NOT EXISTS import_series (
   import_id INT UNSIGNED NOT NULL,
   position INT UNSIGNED NOT NULL,
   series_id INT UNSIGNED NULL,
@@ -108,7 +108,7 @@ CREATE TABLE import_series (
 ) ENGINE=InnoDB
 """,
     "import_errors": f"""
-CREATE TABLE import_errors (
+CREATE TABLE IF NOT EXISTS import_errors (
   import_id INT UNSIGNED NOT NULL,
   number INT UNSIGNED NOT NULL,
   line BIGINT UNSIGNED NOT NULL,
@@ -120,7 +120,7 @@ CREATE TABLE import_errors (
 """,
     # What a record was before an import replaced it, and its revision after that (after undo: after being restored).
     "import_replacements": f"""
-CREATE TABLE import_replacements (
+CREATE TABLE IF NOT EXISTS import_replacements (
   import_id INT UNSIGNED NOT NULL,
   series_id INT UNSIGNED NOT NULL,
   observed_at DATETIME(6) NOT NULL,

@@ -8,7 +8,7 @@ down_revision = "2026_11_24_jobs"
 
 def upgrade() -> None:
     op.execute("""
-CREATE TABLE sensitivities (
+CREATE TABLE IF NOT EXISTS sensitivities (
   series_id INT UNSIGNED NOT NULL,
   threshold DOUBLE NOT NULL,
   -- Verdicts given before it no longer count.
@@ -18,7 +18,7 @@ CREATE TABLE sensitivities (
   PRIMARY KEY (series_id)
 ) ENGINE=InnoDB
 """)
-    op.execute("ALTER TABLE anomalies ADD KEY verdict (verdict, series_id, kind)")
+    op.execute("ALTER TABLE anomalies ADD KEY IF NOT EXISTS verdict (verdict, series_id, kind)")
 
 
 def downgrade() -> None:

@@ -6,7 +6,7 @@ revision = "2026_11_24_sketches"
 down_revision = "2026_11_23_pipeline"
 
 SKETCHES = """
-CREATE TABLE {name} (
+CREATE TABLE IF NOT EXISTS {name} (
   series_id INT UNSIGNED NOT NULL,
   bucket DATETIME NOT NULL,
   bins MEDIUMBLOB NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE {name} (
 TIERS = ("sketches_minute", "sketches_hour", "sketches_day")
 
 HORIZONS = """
-CREATE TABLE horizons (
+CREATE TABLE IF NOT EXISTS horizons (
   table_name VARCHAR(64) CHARACTER SET ascii NOT NULL,
   rows_from DATETIME NOT NULL,
   PRIMARY KEY (table_name)
