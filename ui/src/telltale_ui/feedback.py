@@ -10,6 +10,7 @@ import structlog
 
 from telltale_ui import login
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 
 log = structlog.get_logger("telltale.ui")
 
@@ -19,11 +20,11 @@ _AWAY = (0, 502, 503, 504)
 
 
 def describe(error: ApiError) -> str:
-    """The error in plain words: what is wrong, which fields, and the request id to quote."""
+    """The error in plain words, as Markdown: what is wrong, which fields, and the request id to quote."""
     # "check x, y" is for programs: the fields themselves follow.
     detail = "" if error.fields and error.detail.startswith("check ") else error.detail or error.title
     told = [f"{str(one.get('field', '')).replace('_', ' ')}: {one.get('message', '')}" for one in error.fields]
-    lines = [line[:1].upper() + line[1:] for line in (detail, *told)]
+    lines = [literal(line[:1].upper() + line[1:]) for line in (detail, *told)]
     if error.request_id:
         lines.append(f"Request id: `{error.request_id}`")
     return "  \n".join(line for line in lines if line)
@@ -53,7 +54,9 @@ def _retry_after(shown_at: float) -> None:
 
 def show_not_allowed(message: str) -> None:
     """A page that this role may not use."""
-    st.warning(f"{message} Ask an administrator for the role it needs.", title="Not allowed", icon=":material/lock:")
+    st.warning(
+        f"{literal(message)} Ask an administrator for the role it needs.", title="Not allowed", icon=":material/lock:"
+    )
     st.page_link("app_pages/live.py", label="Go to the live page", icon=":material/show_chart:")
 
 
@@ -98,5 +101,5 @@ def show_done() -> bool:
     """The toast of the action that ended the run before this one; whether there was one."""
     message = st.session_state.pop(_DONE, None)
     if message:
-        st.toast(message, icon=":material/check_circle:")
+        st.toast(literal(message), icon=":material/check_circle:")
     return bool(message)

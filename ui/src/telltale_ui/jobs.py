@@ -6,6 +6,7 @@ import streamlit as st
 
 from telltale_ui import feedback, login
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 
 POLL_SECONDS = 1.0
 RUNNING = ("queued", "running")
@@ -51,7 +52,7 @@ def show_progress(job_id: str, *, verb: str) -> dict[str, Any] | None:
     if is_running(job):
         show_bar(job["rows_done"], job["rows_total"], job["rate"], verb, state=job["state"])
     elif job["state"] == "failed":
-        st.error(job["problem"] or "It failed.", title="This did not work", icon=":material/error:")
+        st.error(literal(job["problem"] or "It failed."), title="This did not work", icon=":material/error:")
     elif job["state"] == "cancelled":
         st.info("It was cancelled.", icon=":material/cancel:")
     return job

@@ -8,6 +8,7 @@ import streamlit as st
 
 from telltale_ui import feedback, login, tables, times
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 
 _LOOKS, _LOOK_SECONDS = 6, 0.5
 _JUDGED = "live_judged"
@@ -59,18 +60,18 @@ def judge_dialog(clicked: dict[str, Any]) -> None:
     except ApiError as error:
         st.error(feedback.describe(error), title=error.title, icon=":material/error:")
         return
-    st.markdown(f"**{clicked['source']} · {clicked['category']}**")
+    st.markdown(f"**{literal(clicked['source'])} · {literal(clicked['category'])}**")
     st.caption(f"{times.clock(times.from_microseconds(int(clicked['observed_at'])))} ({times.viewer_zone().key})")
     if found is None:
         st.info("This anomaly is still being stored. Try again in a second.", icon=":material/hourglass_top:")
         st.button("Try again", icon=":material/refresh:")
         return
     unit = found.get("unit")
-    low, high = (tables.number_text(found[field], unit) for field in ("expected_low", "expected_high"))
-    st.markdown(f"Measured **{tables.number_text(found['value'], unit)}**, expected {low} to {high}.")
+    low, high = (literal(tables.number_text(found[field], unit)) for field in ("expected_low", "expected_high"))
+    st.markdown(f"Measured **{literal(tables.number_text(found['value'], unit))}**, expected {low} to {high}.")
     if found.get("explanation"):
-        st.markdown(found["explanation"])
-    st.caption(f"Score {found['score']:.1f}, detector {found['detector']} {found.get('version', '')}")
+        st.markdown(literal(found["explanation"]))
+    st.caption(literal(f"Score {found['score']:.1f}, detector {found['detector']} {found.get('version', '')}"))
     if found.get("verdict"):
         st.caption(f"Verdict so far: {found['verdict']}")
     if not login.user().may("USER"):

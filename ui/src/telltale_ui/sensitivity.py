@@ -8,6 +8,7 @@ import streamlit as st
 
 from telltale_ui import charts, feedback, login, tables, times
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 
 OWN = "own"
 _NAMES = {"low": "Low", "normal": "Normal", "high": "High", OWN: "A number"}
@@ -71,7 +72,7 @@ def _lessons(now: dict[str, Any]) -> None:
     """Say which kinds dismissed anomalies made less sensitive."""
     taught = [one for one in now["kinds"] if one["lessons"] > 0]
     for one in taught:
-        kind, factor = _KINDS.get(one["kind"], one["kind"]), one["limit"] / now["threshold"]
+        kind, factor = literal(_KINDS.get(one["kind"], one["kind"])), one["limit"] / now["threshold"]
         st.caption(
             f":material/school: {kind} must be {factor:.2g} times as unusual here:"
             f" {one['lessons']} more dismissed than confirmed. Taking a verdict back takes this back."

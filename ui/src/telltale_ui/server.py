@@ -23,7 +23,10 @@ _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"SAMEORIGIN"),
     (b"referrer-policy", b"same-origin"),
-    (b"content-security-policy", b"frame-ancestors 'self'; base-uri 'self'; form-action 'self'; object-src 'none'"),
+    (
+        b"content-security-policy",
+        b"frame-ancestors 'self'; base-uri 'self'; form-action 'self'; object-src 'none'; img-src 'self' data: blob:",
+    ),
 ]
 
 

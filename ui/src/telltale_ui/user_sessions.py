@@ -7,6 +7,7 @@ import streamlit as st
 
 from telltale_ui import feedback, login, tables
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 from telltale_ui.programs import program_of
 
 KINDS = {"browser": "Browser", "client": "Program"}
@@ -54,7 +55,7 @@ def show(users: list[dict[str, Any]]) -> None:
             alt=f"Sessions of {named[chosen]}",
         )
     else:
-        st.caption(f"{named[chosen]} is not signed in anywhere.")
+        st.caption(f"{literal(named[chosen])} is not signed in anywhere.")
     with st.container(horizontal=True):
         st.button(
             "Sign out everywhere",

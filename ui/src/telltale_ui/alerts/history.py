@@ -60,10 +60,7 @@ def show() -> None:
 
 
 def _show_one(alert: dict[str, Any]) -> None:
-    st.markdown(
-        f"{words.ICONS[alert['severity']]} **{alert['rule_name']}** · {words.series_name(alert)}"
-        f" {words.STATES[alert['state']]}"
-    )
+    st.markdown(f"{words.ICONS[alert['severity']]} {words.heading(alert)} {words.STATES[alert['state']]}")
     st.dataframe(
         tables.frame(alert["history"], EVENT_COLUMNS, instants=["at"]),
         hide_index=True,

@@ -9,6 +9,7 @@ from telltale_ui import feedback, login, times
 from telltale_ui.alerts import words
 from telltale_ui.alerts.silences import silence_dialog
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 
 OPEN = ["pending", "firing", "acknowledged", "silenced"]
 LOOK_SECONDS = 3.0
@@ -42,7 +43,7 @@ def _look() -> None:
         st.caption("This is looked at again by itself.")
         return
     for doubt in status["cannot_tell"]:
-        st.warning(f"Cannot tell: {doubt}.", icon=":material/help:")
+        st.warning(f"Cannot tell: {literal(doubt)}.", icon=":material/help:")
     if not page.items:
         with st.container(border=True):
             told = "as far as that can be told." if status["cannot_tell"] else "of what the rules below watch for."
@@ -61,11 +62,8 @@ def _look() -> None:
 def _card(alert: dict[str, Any]) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch", gap="small"):
-            st.markdown(
-                f"{words.ICONS[alert['severity']]} **{alert['rule_name']}** · {words.series_name(alert)}"
-                f" {words.STATES[alert['state']]}"
-            )
-            st.caption(_details(alert))
+            st.markdown(f"{words.ICONS[alert['severity']]} {words.heading(alert)} {words.STATES[alert['state']]}")
+            st.caption(literal(_details(alert)))
         if not login.user().may("USER") or alert["state"] == "pending":
             return
         key = f"{alert['id']}_{alert['state']}"
@@ -102,7 +100,7 @@ def _carry_out(action: Any) -> None:
 @st.dialog("Acknowledge", icon=":material/visibility:")
 def acknowledge_dialog(alert: dict[str, Any]) -> None:
     """Say that one looks after it."""
-    st.markdown(f"**{alert['rule_name']}** · {words.series_name(alert)}")
+    st.markdown(words.heading(alert))
     st.caption("Everybody sees that you look after it, and nobody is told again until it is resolved.")
     note = st.text_input("Note", key="acknowledge_note", max_chars=500, placeholder="What you know or do about it")
     if st.button("Acknowledge", type="primary", icon=":material/check:", key="acknowledge_confirm"):

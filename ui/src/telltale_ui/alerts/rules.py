@@ -8,6 +8,7 @@ from telltale_ui import feedback, login, tables
 from telltale_ui.alerts import words
 from telltale_ui.alerts.rule_form import rule_dialog
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 
 COLUMNS = {
     "name": "Name",
@@ -70,7 +71,7 @@ def show() -> None:
 
 @st.dialog("Delete rule", icon=":material/delete:")
 def _delete_dialog(rule: dict[str, Any]) -> None:
-    st.markdown(f"**{rule['name']}**: {words.condition(rule)}.")
+    st.markdown(f"**{literal(rule['name'])}**: {literal(words.condition(rule))}.")
     st.markdown("What it has open is resolved; its history stays. This cannot be undone.")
     if not st.button("Delete", type="primary", icon=":material/delete:", key="rule_delete_confirm"):
         return

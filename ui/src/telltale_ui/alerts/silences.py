@@ -23,7 +23,7 @@ COLUMNS = {"rule": "Rule", "scope": "Series", "ends_at": "Until", "reason": "Why
 @st.dialog("Silence", icon=":material/notifications_off:")
 def silence_dialog(alert: dict[str, Any]) -> None:
     """Keep an alert quiet, and those like it."""
-    st.markdown(f"**{alert['rule_name']}** · {words.series_name(alert)}")
+    st.markdown(words.heading(alert))
     choices = [THIS_SERIES, EVERY_SERIES, EVERY_RULE] if alert["source"] else [EVERY_SERIES]
     what = st.selectbox("What", choices, key="silence_what")
     span = st.segmented_control("For", list(SPANS), default="2 h", required=True, key="silence_span")

@@ -7,6 +7,7 @@ import streamlit as st
 from telltale_ui import feedback, login, tables
 from telltale_ui.alerts import words
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 from telltale_ui.paging import Pager
 
 COLUMNS = {"name": "Name", "url": "Address", "min_severity": "From severity", "enabled": "On", "changed_by": "By"}
@@ -54,7 +55,7 @@ def show() -> None:
         if st.button("Send a trial", icon=":material/send:", key="webhook_try"):
             tried = api.try_webhook(names[chosen]["id"])
             outcome = "The receiver took it." if tried["delivered"] else f"Not taken: {tried['problem']}."
-            st.toast(outcome, icon=":material/send:")
+            st.toast(literal(outcome), icon=":material/send:")
         if st.button("Delete", icon=":material/delete:", key="webhook_delete"):
             api.delete_webhook(names[chosen]["id"])
             feedback.done("The webhook is deleted.")

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from telltale_ui.markdown import literal
+
 SEVERITIES = ["critical", "warning", "info"]
 """Worst first."""
 ICONS = {
@@ -40,6 +42,11 @@ def duration(seconds: float) -> str:
 def series_name(alert: Mapping[str, Any]) -> str:
     """The series of an alert; the system as a whole has none."""
     return f"{alert['source']} · {alert['category']}" if alert["source"] else "The whole system"
+
+
+def heading(alert: Mapping[str, Any]) -> str:
+    """The rule and the series of an alert, in Markdown."""
+    return f"**{literal(alert['rule_name'])}** · {literal(series_name(alert))}"
 
 
 def scope(rule: Mapping[str, Any]) -> str:

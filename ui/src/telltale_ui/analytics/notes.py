@@ -5,6 +5,8 @@ from typing import Any
 
 import streamlit as st
 
+from telltale_ui.markdown import literal
+
 
 class Notes:
     """The remarks of one page run."""
@@ -17,4 +19,4 @@ class Notes:
         for note in answer.get("notes") or []:
             if note not in self._shown:
                 self._shown.add(note)
-                st.caption(f":material/info: {note[:1].upper()}{note[1:]}")
+                st.caption(f":material/info: {literal(note[:1].upper() + note[1:])}")

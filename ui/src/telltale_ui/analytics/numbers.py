@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from telltale_ui import tables, times
+from telltale_ui.markdown import literal
 from telltale_ui.paging import counted
 
 _WHOLE = ("count", "anomalies")
@@ -32,7 +33,7 @@ def change_of(field: str, summary: dict[str, Any]) -> tuple[str | None, str | No
 def _metric(label: str, field: str, summary: dict[str, Any], unit: str | None = None) -> None:
     change, was = change_of(field, summary)
     shown = figure_text(field, summary.get(field)) + (f" {unit}" if unit and summary.get(field) is not None else "")
-    st.metric(label, shown, change, delta_color="off", border=True, height="stretch", delta_description=was)
+    st.metric(label, literal(shown), change, delta_color="off", border=True, height="stretch", delta_description=was)
 
 
 def single_unit(summary: dict[str, Any]) -> bool:
@@ -94,4 +95,5 @@ def more_numbers(summary: dict[str, Any]) -> None:
             columns = {"unit": "Unit", "count": "Readings", "mean": "Mean", "min": "Lowest", "max": "Highest"}
             st.dataframe(tables.frame(summary["by_unit"], columns), hide_index=True, placeholder="", alt="By unit")
         lines = [_gaps(summary.get("gaps")), _moment("First", summary["first"]), _moment("Last", summary["last"])]
-        st.caption("  \n".join([*lines, percentile_note(summary) or "Percentiles are exact."]))
+        lines.append(percentile_note(summary) or "Percentiles are exact.")
+        st.caption("  \n".join(literal(line) for line in lines))

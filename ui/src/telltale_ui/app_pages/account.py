@@ -6,6 +6,7 @@ import streamlit as st
 
 from telltale_ui import account_keys, feedback, login, tables, times, user_sessions
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 from telltale_ui.programs import program_of
 from telltale_ui.session_bridge import drop_session
 
@@ -107,7 +108,7 @@ st.title("Account")
 if error := st.session_state.pop("account_error", None):
     st.error(feedback.describe(error), title=error.title, icon=":material/error:")
 with st.container(border=True, width=560):
-    st.markdown(f"**{user.name}**  \n{user.email}")
+    st.markdown(f"**{literal(user.name)}**  \n{literal(user.email)}")
     st.badge(user.role, icon=":material/badge:", color="gray")
     st.caption(f"{user.role} {MEANING[user.role]}.")
     st.caption(f"Times are shown in {times.viewer_zone().key}, the zone of this browser.")

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from telltale_ui import feedback, login, tables, times
+from telltale_ui.markdown import literal
 from telltale_ui.system.dead_letters import dead_letters
 from telltale_ui.system.ledger import ledger
 
@@ -36,7 +37,7 @@ def verdict(status: dict[str, Any]) -> None:
     if status["status"] == "ok":
         st.success(told, title="All is well", icon=":material/check_circle:")
     else:
-        reasons = "".join(f"\n- {one}" for one in status["reasons"])
+        reasons = "".join(f"\n- {literal(one)}" for one in status["reasons"])
         st.warning(f"{told}\n{reasons}", title="Something needs a look", icon=":material/warning:")
 
 
@@ -46,8 +47,9 @@ def show_database(database: dict[str, Any]) -> None:
         st.metric("Size", tables.bytes_text(database["size_bytes"]), border=True)
         st.metric("Answers in", tables.milliseconds_text(database["latency_ms"]), border=True)
     if not database["reachable"]:
-        st.error(database["problem"] or "It does not answer.", icon=":material/error:")
-    st.caption(f"MariaDB {database['version'] or 'unknown'}, migration {database['migration'] or 'unknown'}")
+        st.error(literal(database["problem"] or "It does not answer."), icon=":material/error:")
+    version, migration = (literal(database[field] or "unknown") for field in ("version", "migration"))
+    st.caption(f"MariaDB {version}, migration {migration}")
 
 
 def show_queues(status: dict[str, Any]) -> None:
@@ -62,7 +64,7 @@ def show_queues(status: dict[str, Any]) -> None:
     )
     st.caption("The stream `live` keeps the readings of the last minutes for new screens: nothing waits there.")
     if not status["broker"]["reachable"]:
-        st.error(status["broker"]["problem"] or "The broker does not answer.", icon=":material/error:")
+        st.error(literal(status["broker"]["problem"] or "The broker does not answer."), icon=":material/error:")
     behind = status["lag"]["newest_record_age_seconds"]
     if behind is not None:
         st.caption(f"The newest record was measured {behind:,.1f} s ago.")

@@ -8,6 +8,7 @@ import streamlit as st
 from telltale_ui import feedback, jobs, login, tables, times
 from telltale_ui.api_client import ApiError
 from telltale_ui.exports.files import export_file_link
+from telltale_ui.markdown import literal
 
 SHOWN = 8
 _STATES = {
@@ -39,12 +40,12 @@ def _show(export: dict[str, Any], now: datetime) -> None:
     running = jobs.is_running(export)
     with st.container(horizontal=True, vertical_alignment="center", key=f"export_{export['id']}"):
         with st.container(width="stretch", gap="xsmall"):
-            st.markdown(f"**{export['file_name']}**")
+            st.markdown(f"**{literal(export['file_name'])}**")
             if running:
                 rows = (export["rows_done"], export["rows_total"], export["rate"])
                 jobs.show_bar(*rows, "written", state=export["state"])
             else:
-                st.caption(state_text(export, now))
+                st.caption(literal(state_text(export, now)))
         if export["state"] == "done":
             st.link_button(
                 "Download", export_file_link(export["id"]), icon=":material/download:", key=f"get_{export['id']}"

@@ -10,6 +10,7 @@ from telltale_ui.exports.files import import_errors_link
 from telltale_ui.filters import import_label
 from telltale_ui.imports.states import RUNNING, label, meaning
 from telltale_ui.kept_filters import open_with
+from telltale_ui.markdown import literal
 from telltale_ui.paging import Pager
 from telltale_ui.ranges import ALL
 
@@ -33,7 +34,7 @@ _ERROR_COLUMNS = {"line": "Line", "column": "Column", "value": "Value", "reason"
 def undo_dialog(one: dict[str, Any]) -> None:
     """Undo after a second look."""
     rows = one["rows"]
-    st.markdown(f"**{one['file_name']}**: {rows['stored']:,} records are removed again.")
+    st.markdown(f"**{literal(one['file_name'])}**: {rows['stored']:,} records are removed again.")
     if rows.get("replaced"):
         st.markdown(f"{rows['replaced']:,} records get back the value they had before.")
     st.caption("Records that somebody edited since stay as they are, and are counted.")
@@ -129,9 +130,9 @@ def import_detail(import_id: str) -> None:
     tone, text = meaning(one)
     with st.container(border=True, key="import_detail"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"###### {one['file_name']}", width="stretch")
+            st.markdown(f"###### {literal(one['file_name'])}", width="stretch")
             st.button("Close", icon=":material/close:", type="tertiary", key="import_close", on_click=_close)
-        getattr(st, tone)(text, title=label(one))
+        getattr(st, tone)(literal(text), title=label(one))
         if one["state"] in RUNNING:
             _follow(import_id, one["state"])
         else:

@@ -11,6 +11,7 @@ from telltale_ui.api_client import ApiError, given
 from telltale_ui.exports.files import TEMPLATE_LINK
 from telltale_ui.imports.options import column_pickers, delimiter_picker, rules, zone_picker
 from telltale_ui.imports.picker import ChosenFile, file_picker
+from telltale_ui.markdown import literal
 
 _SEND, _SENT, _PROBLEM, _PREVIEW = "import_send", "import_sent", "import_problem", "import_preview"
 
@@ -37,7 +38,7 @@ def _show_preview(preview: dict[str, Any]) -> None:
     st.dataframe(rows, hide_index=True, height="content", placeholder="", alt="The first rows of the file")
     st.caption(f"The first {len(rows)} rows of the file.")
     for problem in preview["problems"]:
-        st.warning(problem_text(problem), icon=":material/report:")
+        st.warning(literal(problem_text(problem)), icon=":material/report:")
 
 
 def problem_text(problem: Any) -> str:

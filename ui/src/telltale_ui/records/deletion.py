@@ -7,6 +7,7 @@ import streamlit as st
 from telltale_ui import feedback, jobs, login
 from telltale_ui.api_client import ApiError
 from telltale_ui.filters import Selection
+from telltale_ui.markdown import literal
 
 _CHANGED_MEANWHILE = 409
 _JOB, _COUNTED = "deletion_job", "deletion_counted"
@@ -39,7 +40,7 @@ def deletion_dialog(selection: Selection) -> None:
         return
     about = "" if counted["count_is_exact"] else "At least "
     st.markdown(f"**{about}{count:,} records** will be deleted:")
-    st.markdown("\n".join(f"- {line}" for line in selection.described()))
+    st.markdown("\n".join(f"- {literal(line)}" for line in selection.described()))
     if about:
         st.warning(
             f"With a filter on values, records are not all counted beforehand: there are {count:,} or more. By typing "

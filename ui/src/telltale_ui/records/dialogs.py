@@ -8,6 +8,7 @@ import streamlit as st
 
 from telltale_ui import feedback, login, tables, times
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 
 _CHANGED_MEANWHILE = 412
 _OPENED = "opened_record"
@@ -47,13 +48,13 @@ def _offer_current_state(record_id: str) -> None:
     except ApiError as error:
         st.error(feedback.describe(error), title=error.title, icon=":material/error:")
         return
-    note = f", note: {current['note']}" if current.get("note") else ""
-    st.markdown(f"It is now **{tables.number_text(current['value'], current['unit'])}**{note}.")
+    note = f", note: {literal(current['note'])}" if current.get("note") else ""
+    st.markdown(f"It is now **{literal(tables.number_text(current['value'], current['unit']))}**{note}.")
     st.caption("Click again to go on all the same, or close this to keep what is there.")
 
 
 def _heading(record: dict[str, Any]) -> None:
-    st.markdown(f"**{record['source']} · {record['category']}**")
+    st.markdown(f"**{literal(record['source'])} · {literal(record['category'])}**")
     st.caption(f"{times.clock(times.parse(record['observed_at']))} ({times.viewer_zone().key})")
 
 
@@ -82,7 +83,7 @@ def create_dialog(series: list[dict[str, Any]]) -> None:
         local = now.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
         picked_at = st.datetime_input(f"Observed at ({zone.key})", local, key="new_at", step=60)
         at = picked_at.replace(tzinfo=zone) if picked_at else None
-    value = st.number_input(f"Value ({one['unit'] or 'no unit'})", value=None, key="new_value", format="%g")
+    value = st.number_input(f"Value ({literal(one['unit'] or 'no unit')})", value=None, key="new_value", format="%g")
     note = st.text_input("Note", key="new_note")
     if st.button("Save", type="primary", icon=":material/check:", key="record_create_confirm"):
         if at is None or value is None or not one["source"] or not one["category"]:
@@ -106,7 +107,7 @@ def edit_dialog(record_id: str) -> None:
         record, etag = _opened(record_id)
         _heading(record)
         value = st.number_input(
-            f"Value ({record['unit'] or 'no unit'})",
+            f"Value ({literal(record['unit'] or 'no unit')})",
             value=float(record["value"]),
             format="%.8g",
             key=f"edit_value_{record_id}",
@@ -125,7 +126,7 @@ def delete_dialog(record_id: str) -> None:
     with feedback.plain_errors(key="retry_record"):
         record, etag = _opened(record_id)
         _heading(record)
-        st.markdown(f"Value {tables.number_text(record['value'], record['unit'])}. This cannot be undone.")
+        st.markdown(f"Value {literal(tables.number_text(record['value'], record['unit']))}. This cannot be undone.")
         if st.button("Delete", type="primary", icon=":material/delete:", key="record_delete_confirm"):
             conflict = _carry_out(lambda: login.api().delete_record(record_id, etag), "The record is deleted.")
             if conflict:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from telltale_ui import feedback, jobs, login, tables, times
 from telltale_ui.api_client import ApiError
+from telltale_ui.markdown import literal
 from telltale_ui.paging import counted
 
 _JOB = "dead_letter_job"
@@ -54,17 +55,17 @@ def show_letter(letter_id: str) -> None:
     """One letter with all that is kept of its payload."""
     with feedback.plain_errors(key="retry_dead_letter"):
         letter = login.api().dead_letter(letter_id)
-        st.markdown(f"**{letter['reason']}** · {letter['detail']}")
+        st.markdown(f"**{literal(letter['reason'])}** · {literal(letter['detail'])}")
         numbers = ""
         if letter["producer"] and letter["number"] is not None:
             last = letter["number"] + letter["count"] - 1
             span = f"{letter['number']:,}" if last <= letter["number"] else f"{letter['number']:,} to {last:,}"
             numbers = f" · number {span} of {letter['producer']}"
         arrived = times.clock(times.parse(letter["at"]))
-        st.caption(f"Arrived {arrived} ({times.viewer_zone().key}){numbers}")
+        st.caption(literal(f"Arrived {arrived} ({times.viewer_zone().key}){numbers}"))
         if letter["resolution"]:
             at = times.clock(times.parse(letter["resolved_at"]))
-            st.caption(f"{letter['resolution'].capitalize()} by {letter['resolved_by']}, {at}")
+            st.caption(literal(f"{letter['resolution'].capitalize()} by {letter['resolved_by']}, {at}"))
         text, language = pretty(letter["payload"])
         st.code(text, language=language, wrap_lines=True)
         st.caption(f"{tables.bytes_text(letter['payload_bytes'])} kept")
@@ -91,7 +92,7 @@ def _dialog(kind: Kind, choice: dict[str, Any], count: int, told: list[str]) -> 
         return
     st.markdown(f"**{kind.verb} {counted(count, 'dead letters')}**" + (":" if told else ""))
     if told:
-        st.markdown("\n".join(f"- {line}" for line in told))
+        st.markdown("\n".join(f"- {literal(line)}" for line in told))
     st.caption(f"{kind.about} It is kept in the audit trail with your name.")
     if st.button(kind.verb, type="primary", icon=":material/check:", key="dead_letters_confirm"):
         try:

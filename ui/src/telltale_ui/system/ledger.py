@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from telltale_ui import feedback, login, tables, times
+from telltale_ui.markdown import literal
 from telltale_ui.paging import Pager, counted
 
 COLUMNS = {
@@ -90,7 +91,7 @@ def ledger() -> None:
 
 def _days(producer: str | None, asked: dict[str, str]) -> None:
     whose = "all producers together" if producer is None else producer_name(producer)
-    with st.expander(f"By day: {whose}", expanded=producer is not None, icon=":material/calendar_month:"):
+    with st.expander(f"By day: {literal(whose)}", expanded=producer is not None, icon=":material/calendar_month:"):
         days = login.api().ledger_days({**asked, "producer": producer})
         rows = [{**day, "day": day["day"] or "earlier"} for day in days]
         st.dataframe(
