@@ -92,7 +92,7 @@ def start(auth: Any, serving: Any) -> Start:
         subscriber = Subscriber(link, hub, history_seconds=settings.history_seconds)
         verifier = TokenVerifier(settings.auth_url)
         fanout = Fanout(hub, settings.max_subscriptions)
-        clients = Clients(settings.max_clients, settings.max_clients_per_account)
+        clients = Clients(settings.max_clients, settings.max_clients_per_account, settings.max_unauthenticated)
         gateway = Gateway(settings, fanout, subscriber, clients, verifier)
 
         async def stream(websocket: WebSocket) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 from typing import Any, cast
 
 import pytest
 from services.gateway.tests.talking import Start, closing, hear, say
 from services.gateway.tests.talking import start as start
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from telltale_shared.contracts import Revocation
@@ -132,14 +133,42 @@ async def test_only_pages_of_known_origins_connect(start: Start) -> None:
         assert refused.value.response.status_code == 403
 
 
-async def test_there_is_room_for_so_many(start: Start) -> None:
+async def test_there_is_room_for_so_many(start: Start, auth: Any) -> None:
     async with start(max_clients=1) as running:
         async with connect(running.url) as first, connect(running.url) as second:
-            await hear(first, "hello")
+            await _enter(first, auth.token("1"))
+            await say(second, "authenticate", token=auth.token("2"))
             assert await closing(second) == (4429, "too many connections; try again later")
         await eventually(lambda: len(running.gateway.clients) == 0)
         async with connect(running.url) as third:
-            await hear(third, "hello")
+            await _enter(third, auth.token("3"))
+
+
+async def _enter(socket: ClientConnection, token: str) -> None:
+    await say(socket, "authenticate", token=token)
+    await say(socket, "subscribe")
+    await hear(socket, "subscribed")
+
+
+async def test_strangers_take_nobodys_place(start: Start, auth: Any) -> None:
+    async with start(max_clients=2, max_unauthenticated=2) as running, AsyncExitStack() as stack:
+        strangers = [await stack.enter_async_context(connect(running.url)) for _ in range(2)]
+        for stranger in strangers:
+            await hear(stranger, "hello")
+        members = []
+        for number in range(2):
+            members.append(await stack.enter_async_context(connect(running.url)))
+            await _enter(members[-1], auth.token(str(number)))
+            told = await closing(strangers[number])
+            assert told == (4429, "too many others have yet to authenticate; try again"), "the oldest goes"
+            strangers.append(await stack.enter_async_context(connect(running.url)))
+            await hear(strangers[-1], "hello")
+        for member in members:
+            await say(member, "subscribe")
+            await hear(member, "subscribed")
+        assert len(running.gateway.clients) == 4
+        await say(strangers[-1], "authenticate", token=auth.token("9"))
+        assert await closing(strangers[-1]) == (4429, "too many connections; try again later")
 
 
 async def test_one_account_has_room_for_so_many(start: Start, auth: Any) -> None:
@@ -180,7 +209,7 @@ async def test_so_many_subscriptions_may_differ(start: Start, auth: Any) -> None
 
 
 async def test_flood_of_connections_disturbs_nobody_who_is_in(start: Start, auth: Any) -> None:
-    async with start(max_clients=20, CORS_ORIGINS=["http://127.0.0.1:8501"]) as running:
+    async with start(max_clients=20, max_unauthenticated=20, CORS_ORIGINS=["http://127.0.0.1:8501"]) as running:
         gate, outcomes = asyncio.Semaphore(50), Counter[str]()
 
         async def attempt(number: int) -> None:

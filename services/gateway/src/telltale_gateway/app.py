@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     subscriber = Subscriber(link, hub, history_seconds=settings.history_seconds)
     fanout = Fanout(hub, settings.max_subscriptions)
-    clients = Clients(settings.max_clients, settings.max_clients_per_account)
+    clients = Clients(settings.max_clients, settings.max_clients_per_account, settings.max_unauthenticated)
     verifier = TokenVerifier(settings.auth_url)
     gateway = Gateway(settings, fanout, subscriber, clients, verifier)
 

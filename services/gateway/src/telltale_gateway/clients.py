@@ -1,49 +1,70 @@
-"""All connections together: how many there may be, in all and of one account."""
+"""All connections together: how many there may be, in all, of one account, and of nobody's yet."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 
 from telltale_gateway import metrics
 
 
-class Clients:
-    """Counts the open connections."""
+class TooMany(Exception):
+    """There is no room for another connection; the text says of what there are too many."""
 
-    def __init__(self, limit: int, limit_per_account: int) -> None:
+
+class Clients:
+    """Counts the open connections.
+
+    Args:
+        limit: of those whose account is known.
+        limit_per_account: of those of one account.
+        limit_strangers: of those that have yet to authenticate.
+    """
+
+    def __init__(self, limit: int, limit_per_account: int, limit_strangers: int) -> None:
         self._limit = limit
         self._limit_per_account = limit_per_account
-        self._open = 0
+        self._limit_strangers = limit_strangers
+        self._known = 0
         self._of_account: Counter[str] = Counter()
+        self._strangers: dict[Hashable, Callable[[], None]] = {}
 
     def __len__(self) -> int:
-        return self._open
+        return self._known + len(self._strangers)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no further connection may be served."""
-        return self._open >= self._limit
+    def arrive(self, stranger: Hashable, send_away: Callable[[], None]) -> None:
+        """Count a connection of nobody's. For one too many, the one that has been a stranger for longest is sent away.
 
-    @contextmanager
-    def joined(self) -> Iterator[None]:
-        """Count a connection as long as the block runs."""
-        self._open += 1
-        metrics.CLIENTS.set(self._open)
-        try:
-            yield
-        finally:
-            self._open -= 1
-            metrics.CLIENTS.set(self._open)
+        So strangers take no place of anybody who is in, and who authenticates at once gets in however many they are.
+        """
+        self._strangers[stranger] = send_away
+        if len(self._strangers) > self._limit_strangers:
+            self._strangers.pop(next(iter(self._strangers)))()
+        self._tell()
 
-    def enter(self, account: str) -> bool:
-        """Count a connection of ``account``; False, and nothing counted, when it has too many."""
+    def enter(self, stranger: Hashable, account: str) -> None:
+        """Count a connection as one of ``account``.
+
+        Raises:
+            TooMany: it remains a stranger.
+        """
+        if self._known >= self._limit:
+            raise TooMany("too many connections; try again later")
         if self._of_account[account] >= self._limit_per_account:
-            return False
+            raise TooMany("too many connections of this account")
+        self._strangers.pop(stranger, None)
+        self._known += 1
         self._of_account[account] += 1
-        return True
+        self._tell()
 
-    def leave(self, account: str) -> None:
-        """A connection that :meth:`enter` counted has ended."""
-        self._of_account[account] -= 1
-        if not self._of_account[account]:
-            del self._of_account[account]
+    def leave(self, who: Hashable, account: str | None) -> None:
+        """A connection has ended: of ``account``, when :meth:`enter` counted it, and otherwise a stranger's."""
+        if account is None:
+            self._strangers.pop(who, None)
+        else:
+            self._known -= 1
+            self._of_account[account] -= 1
+            if not self._of_account[account]:
+                del self._of_account[account]
+        self._tell()
+
+    def _tell(self) -> None:
+        metrics.CLIENTS.set(len(self))

@@ -19,9 +19,11 @@ class Settings(BrokerSettings, VerifierSettings):
     queue_readings: int = Field(20_000, ge=1, le=1_000_000)
     """Readings that a client may be behind before it is told the newest values only."""
     max_clients: int = Field(2_000, ge=1, le=100_000)
-    """Connections at once."""
+    """Authenticated connections at once."""
     max_clients_per_account: int = Field(100, ge=1, le=100_000)
     """Connections of one account at once."""
+    max_unauthenticated: int = Field(1_000, ge=1, le=100_000)
+    """Connections at once that have yet to authenticate; for one too many, the oldest of them is closed."""
     max_subscriptions: int = Field(1_000, ge=1, le=100_000)
     """Different subscriptions (filters and frame rate) at once; frames are made for each of them."""
     deflate: bool = False

@@ -13,7 +13,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from telltale_gateway import __version__, metrics
-from telltale_gateway.clients import Clients
+from telltale_gateway.clients import Clients, TooMany
 from telltale_gateway.fanout import Fanout
 from telltale_gateway.frames import frame_of
 from telltale_gateway.hub import Subscription
@@ -85,9 +85,6 @@ async def serve_client(websocket: WebSocket, gateway: Gateway) -> None:
         await websocket.close()
         return
     await websocket.accept()
-    if gateway.clients.is_full:
-        await _close(websocket, Closing(CloseCode.TOO_MANY, "too many connections; try again later"))
-        return
     await _Connection(websocket, gateway).run()
 
 
@@ -120,22 +117,22 @@ class _Connection:
         """Converse until somebody ends it, and clear up."""
         self._socket.on_pause, self._socket.on_resume = self._on_pause, self._on_resume
         self._socket.on_lost = self._unsubscribe
-        with self._gateway.clients.joined():
-            closing = None
-            try:
-                async with self._session:
-                    with self._gateway.reprieve.joined(self._prolong):
-                        await self._listen()
-            except TimeoutError:
-                closing = self._ending or self._session_over()
-            except Closing as error:
-                closing = error
-            except WebSocketDisconnect:
-                log.debug("the client has gone")
-            finally:
-                self._clear_up()
-            if closing is not None:
-                await _close(self._websocket, closing)
+        self._gateway.clients.arrive(self, self._send_away)
+        closing = None
+        try:
+            async with self._session:
+                with self._gateway.reprieve.joined(self._prolong):
+                    await self._listen()
+        except TimeoutError:
+            closing = self._ending or self._session_over()
+        except Closing as error:
+            closing = error
+        except WebSocketDisconnect:
+            log.debug("the client has gone")
+        finally:
+            self._clear_up()
+        if closing is not None:
+            await _close(self._websocket, closing)
 
     def _session_over(self) -> Closing:
         told = "not authenticated in time" if self._principal is None else "the session is over"
@@ -153,13 +150,15 @@ class _Connection:
             self._ending = closing
             self._session.reschedule(asyncio.get_running_loop().time())
 
+    def _send_away(self) -> None:
+        self._end(Closing(CloseCode.TOO_MANY, "too many others have yet to authenticate; try again"))
+
     def _clear_up(self) -> None:
         self._socket.on_pause = self._socket.on_resume = self._socket.on_lost = _nothing
         self._keeps_up()
         self._unsubscribe()
         self._unwatch()
-        if self._principal is not None:
-            self._gateway.clients.leave(self._principal.user_id)
+        self._gateway.clients.leave(self, None if self._principal is None else self._principal.user_id)
 
     # --- what the client says
 
@@ -207,9 +206,13 @@ class _Connection:
             raise Closing(CloseCode.NOT_AUTHENTICATED, f"not authenticated: {error}") from error
         except KeysUnavailable as error:
             raise Closing(CloseCode.TRY_AGAIN_LATER, "tokens cannot be verified right now; try again") from error
+        if self._ending is not None:
+            raise self._ending
         if self._principal is None:
-            if not self._gateway.clients.enter(principal.user_id):
-                raise Closing(CloseCode.TOO_MANY, "too many connections of this account")
+            try:
+                self._gateway.clients.enter(self, principal.user_id)
+            except TooMany as error:
+                raise Closing(CloseCode.TOO_MANY, str(error)) from error
         elif principal.user_id != self._principal.user_id:
             raise Closing(CloseCode.ACCOUNT_CHANGED, "this connection belongs to another account")
         self._principal = principal
