@@ -15,7 +15,10 @@ class Settings(BrokerSettings, VerifierSettings):
     history_seconds: int = Field(900, ge=1, le=3_600)
     """How much of the stream is kept in memory, and read again after a restart."""
     history_readings: int = Field(300_000, ge=1, le=10_000_000)
-    """Readings kept in memory at most; each takes about 80 bytes."""
+    """Readings kept in memory at most.
+
+    Each takes about 90 bytes where messages hold 1,000, 400 where they hold 12, and 1,070 where they hold one.
+    """
     queue_readings: int = Field(20_000, ge=1, le=1_000_000)
     """Readings that a client may be behind before it is told the newest values only."""
     max_clients: int = Field(2_000, ge=1, le=100_000)
