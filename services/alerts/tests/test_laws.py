@@ -35,8 +35,10 @@ NEXT_STATES: dict[State | None, set[State]] = {
 
 
 def _message(kind: int, time: float, value: float, source: str) -> Message:
-    if kind < 5:
+    if kind < 4:
         return readings(time, value, source=source)
+    if kind < 5:
+        return readings(time, *(value + n / 2 for n in range(20)), source=source)
     if kind < 7:
         return heartbeat(time)
     if kind == 7:
@@ -145,6 +147,7 @@ def test_states_follow_each_other_as_they_may_and_one_alert_is_open_at_a_time(me
             assert change.state in NEXT_STATES[last.get(id(alert))]
             last[id(alert)] = change.state
             assert open_now.setdefault(alert.key, alert) is alert
+            assert change.state is not State.RESOLVED or change.at >= (alert.fired_at or alert.since)
             if change.state is State.RESOLVED:
                 del open_now[alert.key]
         alive += evaluator.changes

@@ -44,8 +44,19 @@ def test_a_sensor_that_speaks_is_not_silent_whatever_others_do(evaluator: Evalua
 
 
 def test_old_readings_that_come_now_do_not_break_a_silence(evaluator: Evaluator) -> None:
-    old = [message for n in range(5, 70, 5) for message in (heartbeat(n), readings(n, 20, measured=n / 100))]
-    assert feed(evaluator, *old)[0][0] is State.FIRING
+    old = [message for n in range(5, 95, 5) for message in (heartbeat(n), readings(n, 20, measured=n / 100))]
+    assert feed(evaluator, *old) == [(State.FIRING, 60.6)]
+    assert feed(evaluator, readings(95, 20, measured=36)) == [(State.RESOLVED, 95)]
+
+
+def test_readings_that_come_in_batches_are_silent_in_between_and_end_that_when_they_come(evaluator: Evaluator) -> None:
+    assert feed(evaluator, *beats(5, 120), readings(120, *range(120))) == [(State.FIRING, 60), (State.RESOLVED, 120)]
+    assert feed(evaluator, *beats(125, 240), readings(240, *range(120))) == [(State.FIRING, 180), (State.RESOLVED, 240)]
+
+
+def test_batches_that_come_before_silence_has_lasted_too_long_are_none(evaluator: Evaluator) -> None:
+    for n in range(50, 500, 50):
+        assert feed(evaluator, *beats(n - 45, n), readings(n, *range(50))) == []
 
 
 def test_while_its_publisher_is_away_nobody_can_tell(evaluator: Evaluator) -> None:

@@ -99,6 +99,7 @@ class Evaluator:
         self._advance(batch.published_at, batch.service)
         latest = self.now + FUTURE_SKEW
         known = [self._series(key.source, key.category, key.unit, batch.service) for key in batch.series]
+        before = [one.last_at if one is not None else 0 for one in known]
         ignored = 0
         for which, observed_at, value in zip(batch.index, batch.observed_at, batch.value, strict=True):
             one = known[which] if 0 <= which < len(known) else None
@@ -107,6 +108,9 @@ class Evaluator:
                 continue
             one.last_at = observed_at
             self._reading(one, observed_at, value)
+        for one, last_at in zip(known, before, strict=True):
+            if one is not None and one.last_at > last_at:
+                self._end_silence(one)
         self.touched.update({(one.source, one.category): one for one in known if one is not None and one.last_at})
         return ignored
 
@@ -230,8 +234,14 @@ class Evaluator:
         for rule in self._rules_for(one):
             if rule.kind is Kind.THRESHOLD:
                 self._value(rule, one, at, value)
-            elif rule.kind is Kind.NO_DATA and (rule.id, one.source, one.category) in self.alerts:
-                self._life.observe(rule, one, lifecycle.Seen(at, None, words.READINGS_AGAIN, holds=False))
+
+    def _end_silence(self, one: Series) -> None:
+        """Readings came, and the newest decides: it ends the silence now, unless it is that old itself."""
+        for rule in self._rules_for(one):
+            if rule.kind is not Kind.NO_DATA or (rule.id, one.source, one.category) not in self.alerts:
+                continue
+            if self.now - one.last_at < rule.hold:
+                self._life.observe(rule, one, lifecycle.Seen(self.now, None, words.READINGS_AGAIN, holds=False))
 
     def _value(self, rule: Rule, one: Series, at: int, value: float) -> None:
         holds = rule.holds(value)

@@ -122,6 +122,8 @@ class Lifecycle:
 
     def _close(self, alert: Alert, at: int, text: str, *, value: float | None = None) -> None:
         del self.alerts[alert.key]
+        # By the clock of a sender that is ahead, it may have fired later than now.
+        at = at if alert.fired_at is None else max(at, alert.fired_at)
         alert.state, alert.resolved_at, alert.silenced_until = State.RESOLVED, at, None
         alert.explanation = text if alert.fired_at is None else alert.explanation
         self._note(alert, at, value=value, text=text)
