@@ -187,7 +187,7 @@ async def test_what_is_no_address_for_a_webhook_is_refused(api: Api, url: str) -
     [
         "127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
         "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1", "2002:7f00:1::",
-        "64:ff9b::7f00:1", "ff02::1",
+        "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "fec0::1", "feff::1", "ff02::1",
     ],
 )  # fmt: skip
 def test_this_machine_and_private_networks_are_not_public(address: str) -> None:

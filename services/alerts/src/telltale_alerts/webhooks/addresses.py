@@ -9,6 +9,8 @@ import httpx
 
 PORTS = {"http": 80, "https": 443}
 URL_MAX = 1_000
+LOCAL_TRANSLATION = ipaddress.ip_network("64:ff9b:1::/48")
+"""What a network translates to IPv4 addresses of its own (RFC 8215); Python 3.11 takes it for global."""
 
 
 class Forbidden(Exception):
@@ -62,6 +64,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if found in ipaddress.ip_network("64:ff9b::/96"):
             return is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)))
+        if found.is_site_local or found in LOCAL_TRANSLATION:
+            return False
     return found.is_global and not found.is_multicast
 
 
