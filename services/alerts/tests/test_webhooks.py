@@ -4,20 +4,25 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Select, text
+from sqlalchemy.dialects import mysql
 from structlog.testing import capture_logs
 
-from telltale_alerts.webhooks import addresses, dispatcher
+from telltale_alerts.webhooks import addresses, dispatcher, repository
 from telltale_alerts.webhooks.addresses import Forbidden, Unresolved, is_public, parse, resolve
 from telltale_alerts.webhooks.dispatcher import ATTEMPTS, DELAY_LAST, Dispatcher, delay_after, http_client
 from telltale_alerts.webhooks.repository import Due
 from telltale_shared import emptying
+from telltale_shared.instants import instant
 from telltale_shared.security import Role
+from telltale_shared.system_events import now_us
 from telltale_shared.testing import eventually
 
 from .conftest import Api, reading
@@ -118,6 +123,52 @@ async def test_a_receiver_that_fails_is_asked_again_with_the_same_bytes_and_in_o
     assert [body["state"] for body in receiver.bodies] == ["firing"] * 4 + ["resolved"]
     await eventually(lambda: _settled(api, made, 2))
     assert [one["attempts"] for one in await deliveries(api, made)] == [1, 4]
+
+
+async def test_a_receiver_that_says_nothing_delays_nobody_else(api: Api, receiver: Receiver) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    await api.post("/webhooks", {"name": "dead", "url": url, "min_severity": "warning"}, role=Role.ADMIN)
+    await webhook(api, receiver)
+    await api.rule()
+    begun = time.monotonic()
+    for count in range(1, 5):
+        await api.publish(reading(97.0 if count % 2 else 20.0))
+        await eventually(lambda: len(receiver.requests) == count, 4)  # noqa: B023 - awaited at once
+    assert time.monotonic() - begun < dispatcher.TIMEOUT
+    assert [body["state"] for body in receiver.bodies] == ["firing", "resolved"] * 2
+    server.close()
+
+
+async def test_what_is_due_is_found_without_reading_the_whole_table(api: Api, receiver: Receiver) -> None:
+    made, other = await webhook(api, receiver), await webhook(api, receiver, name="other", enabled=False)
+    async with api.app.state.engine.begin() as connection:
+        for state, webhook_id in (("delivered", made["id"]), ("waiting", other["id"])):
+            await connection.execute(
+                text(
+                    "INSERT INTO deliveries (webhook_id, alert_id, body, state, attempts, next_at, created_at, problem)"
+                    " SELECT :webhook, seq DIV 2, '', :state, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ''"
+                    " FROM seq_1_to_5000"
+                ),
+                {"webhook": webhook_id, "state": state},
+            )
+        await connection.execute(text("ANALYZE TABLE deliveries"))
+        plans, now = [], instant(now_us())
+        for query in (repository.told_of(7), repository.due_to(int(made["id"]), now, 5), repository.waiting(now)):
+            found = await connection.execute(text(f"EXPLAIN {_literal(query)}"))
+            plans.append({row.key: int(row.rows) for row in found if row.table.startswith("deliveries")})
+    assert [set(plan) for plan in plans] == [{"alert"}, {"webhook_due", "alert"}, {"webhook_due"}]
+    assert all(rows < 100 for plan in plans[:2] for rows in plan.values()), (
+        "of the last, one row of each webhook is read"
+    )
+
+
+def _literal(query: Select[Any]) -> str:
+    return str(query.compile(dialect=mysql.dialect(), compile_kwargs={"literal_binds": True})).replace("%%", "%")
 
 
 async def test_a_receiver_that_never_takes_it_is_given_up(

@@ -3,7 +3,7 @@
 from sqlalchemy import JSON, Boolean, Column, LargeBinary, MetaData, String, Table
 from sqlalchemy.dialects.mysql import BIGINT, DATETIME, DOUBLE, INTEGER
 
-SCHEMA_VERSION = "2026_11_24_alerts"
+SCHEMA_VERSION = "2026_11_29_deliveries"
 """The migration that this code was written for."""
 
 metadata = MetaData()

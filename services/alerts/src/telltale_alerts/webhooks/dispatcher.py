@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import httpx
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_alerts import metrics
@@ -21,7 +22,10 @@ from telltale_shared.system_events import now_us
 
 log = structlog.get_logger("telltale.webhooks")
 
-AT_ONCE = 20
+AT_ONCE = 5
+"""Deliveries to one webhook."""
+NOTED_AT_ONCE = 4
+"""Results written at the same time, so that connections to the database are left for others."""
 TIMEOUT = 5.0
 """Seconds for the whole exchange."""
 ATTEMPTS = 12
@@ -40,9 +44,10 @@ class _Refused(Exception):
 
 
 class Dispatcher(Emptier):
-    """Sends what is due. A delivery that was sent, but not noted as such because of a crash, is sent once more.
+    """Sends what is due, to each webhook by a task of its own: none waits for another's receiver.
 
-    Receivers tell that by the delivery's id in ``X-Telltale-Delivery``.
+    A delivery that was sent, but not noted as such because of a crash, is sent once more. Receivers tell that by the
+    delivery's id in ``X-Telltale-Delivery``.
     """
 
     def __init__(self, engine: AsyncEngine, http: httpx.AsyncClient, *, private: bool) -> None:
@@ -50,12 +55,38 @@ class Dispatcher(Emptier):
         self._engine = engine
         self._http = http
         self._private = private
+        self._tasks = asyncio.TaskGroup()
+        self._served: set[int] = set()
+        """The webhooks that a task sends to right now."""
+        self._noting = asyncio.Semaphore(NOTED_AT_ONCE)
+
+    async def run(self) -> None:
+        """Send what is due until cancelled."""
+        async with self._tasks:
+            await super().run()
 
     async def _do_some(self) -> bool:
         async with self._engine.connect() as connection:
-            found = await repository.due(connection, instant(now_us()), limit=AT_ONCE)
-        await asyncio.gather(*(self._attempt(one) for one in found))
-        return bool(found)
+            found = await repository.webhooks_waiting(connection, instant(now_us()))
+        for webhook_id in found - self._served:
+            self._served.add(webhook_id)
+            self._tasks.create_task(self._serve(webhook_id))
+        return False
+
+    async def _serve(self, webhook_id: int) -> None:
+        try:
+            while found := await self._due(webhook_id):
+                attempts = await asyncio.gather(*map(self._attempt, found), return_exceptions=True)
+                for failure in filter(None, attempts):
+                    raise failure
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("deliveries are late", webhook=webhook_id, error=str(error)[:200])
+        finally:
+            self._served.discard(webhook_id)
+
+    async def _due(self, webhook_id: int) -> list[Due]:
+        async with self._engine.connect() as connection:
+            return await repository.due(connection, webhook_id, instant(now_us()), limit=AT_ONCE)
 
     async def _attempt(self, one: Due) -> None:
         attempts = one.attempts + 1
@@ -77,7 +108,8 @@ class Dispatcher(Emptier):
         async def work(connection: AsyncConnection) -> None:
             await repository.settle_delivery(connection, one.id, **values)
 
-        await in_transaction(self._engine, work)
+        async with self._noting:
+            await in_transaction(self._engine, work)
 
     async def send(self, one: Due) -> str | None:
         """One attempt. Returns why the receiver did not take it, or None when it did."""
@@ -124,7 +156,13 @@ def _next(now: datetime, attempts: int) -> datetime:
 
 
 def http_client() -> httpx.AsyncClient:
-    """A client that goes where it is told: no proxy of the environment, no cookies kept, no redirects."""
+    """A client that goes where it is told: no proxy of the environment, no cookies kept, no redirects.
+
+    It knows no limit of connections: for one it would wait while others hold theirs.
+    """
     return httpx.AsyncClient(
-        timeout=httpx.Timeout(TIMEOUT), trust_env=False, follow_redirects=False, limits=httpx.Limits(max_connections=50)
+        timeout=httpx.Timeout(TIMEOUT),
+        trust_env=False,
+        follow_redirects=False,
+        limits=httpx.Limits(max_connections=None),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import Select, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_alerts.evaluation.rules import Severity
@@ -43,6 +43,11 @@ async def receivers(connection: AsyncConnection) -> list[Receiver]:
     return [Receiver(row.id, Severity(row.min_severity)) for row in rows]
 
 
+def told_of(alert_id: int) -> Select[tuple[int]]:
+    """The webhooks that were told of an alert, or are to be."""
+    return select(deliveries.c.webhook_id).where(deliveries.c.alert_id == alert_id)
+
+
 async def order_deliveries(
     connection: AsyncConnection,
     to: Sequence[Receiver],
@@ -66,7 +71,7 @@ async def order_deliveries(
     """
     wanted = {one.id for one in to if one.min_severity.includes(severity)}
     if only_told and to:
-        told = await connection.execute(select(deliveries.c.webhook_id).where(deliveries.c.alert_id == alert_id))
+        told = await connection.execute(told_of(alert_id))
         wanted = {one.id for one in to} & set(told.scalars())
     for webhook_id in sorted(wanted):
         values = {"webhook_id": webhook_id, "alert_id": alert_id, "body": body, "state": WAITING, "attempts": 0}
@@ -74,8 +79,16 @@ async def order_deliveries(
         await connection.execute(insert(deliveries).values({**values, "next_at": at, "created_at": at, "problem": ""}))
 
 
-async def due(connection: AsyncConnection, now: datetime, *, limit: int) -> list[Due]:
-    """What is to be sent by ``now``, oldest first; of one alert to one webhook only the oldest."""
+def waiting(now: datetime) -> Select[tuple[int]]:
+    """The webhooks that are switched on and to which something is to be sent by ``now``."""
+    its = (deliveries.c.webhook_id == webhooks.c.id, deliveries.c.state == WAITING, deliveries.c.next_at <= now)
+    # With a limit it is looked up for each webhook; EXISTS is joined, and reads all that is due.
+    one = select(deliveries.c.id).where(*its).limit(1).scalar_subquery()
+    return select(webhooks.c.id).where(webhooks.c.enabled, one.is_not(None))
+
+
+def due_to(webhook_id: int, now: datetime, limit: int) -> Select[Any]:
+    """What is to be sent to a webhook by ``now``, oldest first; of one alert only the oldest."""
     older = deliveries.alias()
     is_first = ~exists().where(
         older.c.webhook_id == deliveries.c.webhook_id,
@@ -83,7 +96,7 @@ async def due(connection: AsyncConnection, now: datetime, *, limit: int) -> list
         older.c.state == WAITING,
         older.c.id < deliveries.c.id,
     )
-    query = (
+    return (
         select(
             deliveries.c.id,
             deliveries.c.body,
@@ -94,11 +107,26 @@ async def due(connection: AsyncConnection, now: datetime, *, limit: int) -> list
             webhooks.c.secret,
         )
         .join(webhooks, webhooks.c.id == deliveries.c.webhook_id)
-        .where(deliveries.c.state == WAITING, deliveries.c.next_at <= now, webhooks.c.enabled, is_first)
+        .where(
+            deliveries.c.webhook_id == webhook_id,
+            deliveries.c.state == WAITING,
+            deliveries.c.next_at <= now,
+            webhooks.c.enabled,
+            is_first,
+        )
         .order_by(deliveries.c.next_at, deliveries.c.id)
         .limit(limit)
     )
-    return [Due(*row) for row in await connection.execute(query)]
+
+
+async def webhooks_waiting(connection: AsyncConnection, now: datetime) -> set[int]:
+    """The result of :func:`waiting`."""
+    return {row.id for row in await connection.execute(waiting(now))}
+
+
+async def due(connection: AsyncConnection, webhook_id: int, now: datetime, *, limit: int) -> list[Due]:
+    """The result of :func:`due_to`."""
+    return [Due(*row) for row in await connection.execute(due_to(webhook_id, now, limit))]
 
 
 async def settle_delivery(connection: AsyncConnection, delivery_id: int, **values: Any) -> None:
