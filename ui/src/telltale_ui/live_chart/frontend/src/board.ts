@@ -1,6 +1,7 @@
 // Tiles and charts of the chosen series, one each or those of a category together.
 
 import { colourOf, type Colours } from "./colours";
+import type { Reason } from "./columns";
 import { make, setHidden } from "./dom";
 import type { LiveSeries } from "./model";
 import { type Content, Panel, type PanelEvents } from "./panel";
@@ -149,7 +150,7 @@ export class Board {
    *
    * @returns what was painted, and whether some are still out of date
    */
-  draw(stretch: Stretch, now: number, isConnected: boolean, urgent: boolean): { painted: number[]; isBehind: boolean } {
+  draw(stretch: Stretch, now: number, silence: Reason, urgent: boolean): { painted: number[]; isBehind: boolean } {
     const began = performance.now();
     if (!urgent && began < this.restUntil) return { painted: [], isBehind: true };
     const stale = [...this.panels.values()].filter((panel) => panel.isVisible && panel.isStale);
@@ -159,7 +160,7 @@ export class Board {
     for (const panel of stale) {
       const at = performance.now();
       if (!urgent && (at - began > FRAME_BUDGET_MS || at - panel.drawnAt < SHORTEST_PAUSE_MS)) break;
-      panel.draw(stretch, now, isConnected);
+      panel.draw(stretch, now, silence);
       drawn++;
       for (const series of panel.series) {
         painted.push(...series.unpainted);
@@ -172,8 +173,8 @@ export class Board {
   }
 
   /** Values, changes and silences in words; what nobody sees is not waited for. */
-  tell(to: number, now: number, isConnected: boolean): void {
-    for (const tile of this.tiles.values()) tile.update(now, isConnected, this.events.isDismissed);
+  tell(to: number, now: number, silence: Reason): void {
+    for (const tile of this.tiles.values()) tile.update(now, silence, this.events.isDismissed);
     for (const panel of this.panels.values()) {
       if (panel.isVisible) panel.tell(to);
       else for (const series of panel.series) series.unpainted = [];

@@ -2,17 +2,23 @@
 
 import type { Samples } from "./samples";
 
-/** Adds what others know of the time between two instants; returns whether that is anything. */
-export type Filler = (from: number, to: number, columns: Columns) => boolean;
+/** Whether there was something to add, or there is nothing, or that is not known (yet). */
+export type Found = "filled" | "empty" | "unknown";
+
+/** Adds what others know of the time between two instants, at both of which there is a reading if it `isBetween`. */
+export type Filler = (from: number, to: number, columns: Columns, isBetween: boolean) => Found;
 
 /** Up to this many readings a pixel are drawn one by one. */
 const DENSE = 2;
 
-/** A stretch in which there is nothing to draw, and why. */
+/** Why there is nothing to draw: nothing was measured, or nobody told us whether something was. */
+export type Reason = "no readings" | "not received" | "no connection";
+
+/** A stretch in which there is nothing to draw. */
 export interface Gap {
   readonly from: number;
   readonly to: number;
-  readonly reason: "no readings" | "not received" | "no connection";
+  readonly reason: Reason;
 }
 
 /** Columns that are filled anew for every frame; reused, so that drawing leaves nothing to the garbage collector. */
@@ -36,7 +42,7 @@ export class Columns {
   }
 
   /** Breaks the line between two instants. */
-  breakAt(from: number, to: number, reason: Gap["reason"] = "no readings"): void {
+  breakAt(from: number, to: number, reason: Reason = "no readings"): void {
     this.times.push(from + (to - from) / 2);
     this.values.push(null);
     this.gaps.push({ from, to, reason });
@@ -60,13 +66,13 @@ export class Columns {
  *
  * Where they are dense, the lowest and the highest of each pixel stand for all: extremes are never lost. Pixels begin
  * at multiples of `pixel` seconds, so a reading falls into the same one in every frame and nothing shimmers. What lies
- * before the oldest reading, and inside marked gaps, is left to `fill`.
+ * before the oldest reading, and inside gaps, is left to `fill`.
  */
 export function pour(
-  samples: Samples, from: number, to: number, pixel: number, columns: Columns, fill: Filler = () => false,
+  samples: Samples, from: number, to: number, pixel: number, columns: Columns, fill: Filler = () => "unknown",
 ): void {
   const oldest = samples.length > 0 ? samples.time(0) : to;
-  if (oldest > from) fill(from, Math.min(oldest, to), columns);
+  if (oldest > from) fill(from, Math.min(oldest, to), columns, false);
   const first = Math.max(0, samples.rowAt(from) - 1);
   const end = Math.min(samples.length, samples.rowAt(to) + 1);
   const isDense = end - first > (DENSE * (to - from)) / pixel;
@@ -82,8 +88,9 @@ export function pour(
     }
     if (row > first && !follows(row)) {
       const [left, back] = [samples.time(row - 1), samples.time(row)];
-      if (!isMark(row - 1)) columns.breakAt(left, back);
-      else if (!fill(left, back, columns)) columns.breakAt(left, back, "not received");
+      const found = fill(left, back, columns, true);
+      if (found === "unknown" && isMark(row - 1)) columns.breakAt(left, back, "not received");
+      else if (found !== "filled" && back - left > gap) columns.breakAt(left, back);
     }
     const pixelEnd = isDense ? (Math.floor(samples.time(row) / pixel) + 1) * pixel : 0;
     let low = row;

@@ -6,6 +6,8 @@ import type { Alert, Anomaly, Frame } from "./protocol";
 
 /** Of a series that nobody sees. */
 const UNPAINTED_AT_MOST = 1_000;
+/** Heartbeats come every few seconds: a stream that says nothing for so long is away, and nobody says what is missed. */
+const QUIET_MS = 10_000;
 
 /** What may have changed with a frame. */
 export interface News {
@@ -21,6 +23,7 @@ export interface News {
 
 export class Intake {
   wasSubscribed = false;
+  private heardAt = Number.POSITIVE_INFINITY;
 
   constructor(
     private readonly model: Model,
@@ -28,8 +31,17 @@ export class Intake {
     private readonly news: News,
   ) {}
 
-  /** Takes a frame in; returns whether that may be seen. */
-  take(frame: Frame): boolean {
+  /** Whether the stream has said nothing for a while. The gateway itself may answer nevertheless. */
+  isQuiet(at: number): boolean {
+    return at - this.heardAt > QUIET_MS;
+  }
+
+  /** Takes a frame in that came `at`, on `performance.now()`; returns whether that may be seen. */
+  take(frame: Frame, at: number): boolean {
+    const isNew = "position" in frame && frame.type !== "subscribed" && !("history" in frame && frame.history);
+    if (isNew && this.isQuiet(at)) this.model.markGap();
+    // A new connection says itself what was missed meanwhile.
+    if (isNew || frame.type === "hello") this.heardAt = at;
     switch (frame.type) {
       case "subscribed":
         // Nothing says what happened while we were away: break the lines rather than invent values.

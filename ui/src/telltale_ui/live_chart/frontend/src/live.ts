@@ -2,6 +2,7 @@
 
 import { Board } from "./board";
 import { type Colours, readColours } from "./colours";
+import type { Reason } from "./columns";
 import { gatewayUrl, LiveConnection, type LinkState } from "./connection";
 import { type Intentions, keyboard, watchPointer } from "./controls";
 import { csvOf, save } from "./csv";
@@ -35,6 +36,7 @@ export class LiveScreen {
       this.intake.takeAnomalies(items.map(anomaly));
       this.schedule();
     },
+    now,
   );
   private readonly range: ShownRange;
   private readonly board = new Board(
@@ -116,7 +118,7 @@ export class LiveScreen {
   ) {
     this.together = settings.together;
     this.view = new View(settings.minutes * 60, settings.stretch, now);
-    this.range = new ShownRange(this.view, this.model, this.past);
+    this.range = new ShownRange(this.view, this.model, this.past, () => this.board.shown);
     this.feed.element.hidden = true;
     const charts = make("div", "charts", this.board.empty, this.board.panelBox);
     this.element = make(
@@ -130,7 +132,7 @@ export class LiveScreen {
     this.connection = new LiveConnection(
       gatewayUrl(settings.gatewayPort, settings.gatewayUrl), settings,
       (frame) => {
-        if (this.intake.take(frame)) this.schedule();
+        if (this.intake.take(frame, performance.now())) this.schedule();
       },
       (state) => this.setLink(state), () => this.page.onAccountChanged(),
     );
@@ -268,7 +270,7 @@ export class LiveScreen {
 
   /** Once a second: fetch what of the past is in view, forget what is not, follow a change of the theme. */
   private keepUp(): void {
-    this.range.keepUp(this.board.shown, now());
+    this.range.keepUp(now());
     if (JSON.stringify(readColours(this.host)) !== JSON.stringify(this.colours)) this.arrange();
   }
 
@@ -293,7 +295,7 @@ export class LiveScreen {
     this.drawing = false;
     this.drawnAt = now();
     const stretch = this.stretch;
-    const { painted, isBehind } = this.board.draw(stretch, this.drawnAt, this.link === "open", this.isUrgent);
+    const { painted, isBehind } = this.board.draw(stretch, this.drawnAt, this.silence, this.isUrgent);
     if (this.isUrgent || this.drawnAt - this.toldAt > TELL_SECONDS) this.tell(stretch);
     this.isUrgent = false;
     // A held chart does not paint what arrives, so there is nothing to time.
@@ -304,7 +306,7 @@ export class LiveScreen {
   /** What is told in words changes a few times a second: nobody reads faster, and words cost a layout. */
   private tell([, to]: Stretch): void {
     this.toldAt = this.drawnAt;
-    this.board.tell(to, this.drawnAt, this.link === "open");
+    this.board.tell(to, this.drawnAt, this.silence);
     if (this.anomaliesChanged) {
       this.anomaliesChanged = false;
       this.feed.show(this.chosen.flatMap((one) => one.anomalies), this.settings.verdicts, this.settings.mayJudge);
@@ -323,6 +325,12 @@ export class LiveScreen {
     if (this.link !== "open") return this.link;
     if (this.view.isHeld) return "paused";
     return this.model.isSilent(now()) ? "stale" : "live";
+  }
+
+  /** Why a series says nothing any more, as far as that is known. */
+  private get silence(): Reason {
+    if (this.link !== "open") return "no connection";
+    return this.intake.isQuiet(performance.now()) ? "not received" : "no readings";
   }
 
   private showStatus(): void {

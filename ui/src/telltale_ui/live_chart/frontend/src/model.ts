@@ -139,15 +139,6 @@ export class Model {
     return newest;
   }
 
-  /** Instant of the oldest reading held, null without one. */
-  get oldest(): number | null {
-    let oldest: number | null = null;
-    for (const { samples } of this.held.values()) {
-      if (samples.length > 0 && (oldest === null || samples.time(0) < oldest)) oldest = samples.time(0);
-    }
-    return oldest;
-  }
-
   /** Whether there are readings and every series has fallen silent. */
   isSilent(now: number): boolean {
     const known = this.series.filter((one) => one.samples.length > 0);

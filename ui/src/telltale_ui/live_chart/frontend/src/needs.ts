@@ -12,6 +12,11 @@ const STEP = 600;
 const STORED_AFTER = 5;
 /** Histories rarely begin exactly where the view does. */
 const SLACK = 2;
+/** An end that moves on is moved in steps of so many seconds: of a series that has nothing, and of its gaps. */
+const OPEN_STEP = 60;
+const GAP_STEP = 10;
+/** A pause of a smaller share of the view than this cannot be seen. */
+const SMALLEST_SHARE = 1 / 1_000;
 
 /** Instant before which readings are no longer needed, with `span` seconds in view. */
 export function limitOf(span: number, now: number): number {
@@ -19,12 +24,15 @@ export function limitOf(span: number, now: number): number {
   return Math.floor((now - KEPT_AT_MOST) / STEP) * STEP;
 }
 
-/** The stretch of the view that a series has no readings of its own for, null when there is none. */
-export function missing(samples: Samples, [from, to]: Stretch, limit: number, now: number): Stretch | null {
-  const oldest = samples.length > 0 ? samples.time(0) : now;
-  const until = Math.min(to, now - STORED_AFTER, Math.max(oldest, limit));
-  const before: Stretch | null = until - from > SLACK ? [from, until] : null;
-  const lost = samples.missed(from, Math.min(to, now - STORED_AFTER));
-  if (before === null || lost === null) return before ?? lost;
-  return [from, Math.max(until, lost[1])];
+/** The stretches of the view that a series has no readings of its own for: before them, and with all gaps in them. */
+export function missing(samples: Samples, [from, to]: Stretch, limit: number, now: number): Stretch[] {
+  const stored = Math.min(to, now - STORED_AFTER);
+  const open = to < now - OPEN_STEP ? to : floored(stored, OPEN_STEP);
+  const oldest = samples.length > 0 ? samples.time(0) : open;
+  const until = Math.min(stored, Math.max(oldest, limit));
+  const pause = Math.max(samples.gap, SMALLEST_SHARE * (to - from));
+  const gaps = samples.missed(from, floored(stored, GAP_STEP), pause);
+  return [...(until - from > SLACK ? [[from, until] as const] : []), ...(gaps === null ? [] : [gaps])];
 }
+
+const floored = (time: number, step: number): number => Math.floor(time / step) * step;

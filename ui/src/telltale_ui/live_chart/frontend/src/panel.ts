@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import type { Colours } from "./colours";
-import { Columns, pour } from "./columns";
+import { Columns, pour, type Reason } from "./columns";
 import { make, setText } from "./dom";
 import { formatInstants, formatTicks, formatTime, formatValue, splitValue } from "./format";
 import { drawAnomalies, drawExpected, drawGaps, extent, visibleAnomalies } from "./marks";
@@ -132,18 +132,19 @@ export class Panel {
     if (width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
   }
 
-  /** Draws a stretch as it is known `now`, with or without a connection. */
-  draw([from, to]: Stretch, now: number, isConnected: boolean): void {
+  /** Draws a stretch as it is known `now`; where a series has fallen silent, that is for the reason `silence`. */
+  draw([from, to]: Stretch, now: number, silence: Reason): void {
     this.drawnAt = performance.now();
     this.isStale = false;
     const pixel = (to - from) / Math.max(100, this.plot.bbox.width / uPlot.pxRatio);
     this.series.forEach((series, place) => {
       const columns = this.columns[place]!;
       columns.clear();
-      pour(series.samples, from, to, pixel, columns, (start, end) => this.past.pour(series.key, start, end, columns));
+      pour(series.samples, from, to, pixel, columns, (start, end, into, isBetween) =>
+        this.past.pour(series.key, start, end, into, series.samples.gap, isBetween));
       const last = series.samples.last?.time;
       if (last === undefined || last >= to || !series.isSilent(now)) return;
-      columns.gaps.push({ from: last, to: Math.min(to, now), reason: isConnected ? "no readings" : "no connection" });
+      columns.gaps.push({ from: last, to: Math.min(to, now), reason: silence });
     });
     this.plot.batch(() => {
       this.plot.setData(this.data(), false);

@@ -1,7 +1,7 @@
 // What was measured before the live readings that are held, and where some of them were missed: from REST, by the page's
 // own server, thinned there. Charts draw it where they have no readings of their own, so there is no seam.
 
-import type { Columns } from "./columns";
+import type { Columns, Found } from "./columns";
 import { type Json, type SeriesInfo, seriesKey } from "./protocol";
 import type { Stretch } from "./view";
 
@@ -10,6 +10,7 @@ const ANOMALIES_PATH = "/live/anomalies";
 /** Somebody who drags or turns a wheel asks once, at the end. */
 const SETTLE_MS = 150;
 const RETRY_MS = 5_000;
+const ANSWER_MS = 20_000;
 const AT_ONCE = 4;
 /** What is drawn may be this many times coarser than the best before it is asked for again. */
 const COARSE = 2;
@@ -18,10 +19,23 @@ const BUCKETS = 1_000;
 const FINEST_SECONDS = 1;
 /** Buckets without readings in a row that are a gap. */
 const GAP_BUCKETS = 3;
+/** Of each series so many lines are kept, the last one and the longest: who zooms out sees at once what was there. */
+const LINES_KEPT = 6;
+/** What was measured this many seconds ago is stored for certain: after an outage the store is behind for a while. */
+const SETTLED_AFTER = 120;
+/** What was asked for sooner is asked for again when it is so many times as old as it was then ... */
+const AGAIN_FACTOR = 4;
+/** ... and was taken for this many seconds old at least. */
+const YOUNGEST = 5;
+/** An answer tells instants to so many seconds. */
+const RESOLUTION = 0.001;
 const ANOMALIES_AT_MOST = 500;
 
 interface Line {
   readonly stretch: Stretch;
+  /** When it was answered. */
+  readonly at: number;
+  /** Seconds that a point stands for; 0 where it is one reading. */
   readonly bucket: number;
   readonly times: readonly number[];
   readonly lows: readonly number[];
@@ -31,7 +45,9 @@ interface Line {
 const seconds = (text: unknown): number => Date.parse(String(text)) / 1000;
 
 async function getJson(url: string): Promise<Json> {
-  const response = await fetch(url, { credentials: "same-origin", cache: "no-store" });
+  const response = await fetch(url, {
+    credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS),
+  });
   if (!response.ok) throw new Error(`${url}: ${response.status}`);
   return (await response.json()) as Json;
 }
@@ -44,7 +60,7 @@ function query(series: readonly SeriesInfo[], [from, to]: Stretch): URLSearchPar
 }
 
 export class Past {
-  private readonly lines = new Map<string, Line>();
+  private readonly lines = new Map<string, readonly Line[]>();
   private readonly wishes = new Map<string, { readonly series: SeriesInfo; readonly stretch: Stretch }>();
   private readonly asking = new WeakSet<object>();
   private anomaliesOf: Stretch | null = null;
@@ -55,6 +71,7 @@ export class Past {
   constructor(
     private readonly onLine: () => void,
     private readonly onAnomalies: (items: readonly Json[]) => void,
+    private readonly now: () => number,
     private readonly load: (url: string) => Promise<Json> = getJson,
   ) {}
 
@@ -63,20 +80,22 @@ export class Past {
     return this.wishes.size > 0;
   }
 
-  /** Whether nothing has been answered yet. */
-  get isEmpty(): boolean {
-    return this.lines.size === 0;
-  }
-
-  /** Whether a stretch of a series is there, as finely as it can be shown. */
+  /** Whether a stretch of a series is there, as finely as it can be shown and as fully as it can be by now. */
   has(series: SeriesInfo, stretch: Stretch): boolean {
-    return this.covers(this.lines.get(seriesKey(series)), stretch);
+    return this.linesOf(seriesKey(series)).some((line) => this.covers(line, stretch));
   }
 
-  /** Instant of the oldest reading known from here, null without one. */
-  get oldest(): number | null {
-    const firsts = [...this.lines.values()].flatMap((line) => line.times.slice(0, 1));
-    return firsts.length > 0 ? Math.min(...firsts) : null;
+  /** Instant of the oldest reading since `from`, or before; infinite where there is none, null while that is not known. */
+  oldest(series: SeriesInfo, from: number): number | null {
+    const reaching = this.linesOf(seriesKey(series)).filter((line) => line.stretch[0] <= from);
+    if (reaching.length === 0) return null;
+    return Math.min(...reaching.map((line) => line.times[0] ?? Number.POSITIVE_INFINITY));
+  }
+
+  /** What nobody shows any more is not waited for. */
+  dropOthers(shown: readonly SeriesInfo[]): void {
+    const keys = new Set(shown.map(seriesKey));
+    for (const key of this.wishes.keys()) if (!keys.has(key)) this.wishes.delete(key);
   }
 
   /** Ask for a stretch of a series unless it is there or asked for; what is there stays meanwhile. */
@@ -118,11 +137,33 @@ export class Past {
     this.timers.add(timer);
   }
 
-  private covers(line: Line | undefined, [from, to]: Stretch): boolean {
-    if (line === undefined) return false;
+  private linesOf(key: string): readonly Line[] {
+    return this.lines.get(key) ?? [];
+  }
+
+  private covers(line: Line, [from, to]: Stretch): boolean {
+    const age = line.at - to;
+    if (age < SETTLED_AFTER && this.now() - to > AGAIN_FACTOR * Math.max(age, YOUNGEST)) return false;
     if (answers(line.stretch, [from, to])) return true;
     const isFine = line.bucket <= Math.max(FINEST_SECONDS, (COARSE * (to - from)) / BUCKETS);
-    return isFine && line.stretch[0] <= from && to <= line.stretch[1];
+    return isFine && contains(line.stretch, [from, to]);
+  }
+
+  private keep(key: string, line: Line): void {
+    const others = this.linesOf(key).filter((one) => one.bucket < line.bucket || !contains(line.stretch, one.stretch));
+    others.sort((a, b) => lengthOf(b.stretch) - lengthOf(a.stretch));
+    this.lines.set(key, [line, ...others.slice(0, LINES_KEPT - 1)]);
+  }
+
+  /** The line that tells most of a stretch, and that as finely as any. */
+  private best(key: string, [from, to]: Stretch): Line | null {
+    const told = ({ stretch }: Line): number => Math.min(to, stretch[1]) - Math.max(from, stretch[0]);
+    let best: Line | null = null;
+    for (const line of this.linesOf(key)) {
+      const more = told(line) - (best === null ? 0 : told(best));
+      if (more > 0 || (more === 0 && best !== null && line.bucket < best.bucket)) best = line;
+    }
+    return best;
   }
 
   private async askNext(): Promise<void> {
@@ -134,7 +175,7 @@ export class Past {
     try {
       const answer = await this.load(`${SERIES_PATH}?${query([wish.series], wish.stretch)}`);
       if (this.wishes.get(key) === wish) this.wishes.delete(key);
-      this.lines.set(key, lineOf(answer, wish.stretch));
+      this.keep(key, lineOf(answer, wish.stretch, this.now()));
       this.onLine();
     } catch {
       this.after(RETRY_MS, () => {
@@ -146,34 +187,52 @@ export class Past {
     void this.askNext();
   }
 
-  /** Adds what is known of a series from `from` on and before `to`; returns whether that is anything. */
-  pour(key: string, from: number, to: number, columns: Columns): boolean {
-    const line = this.lines.get(key);
-    if (line === undefined) return false;
-    const gap = GAP_BUCKETS * line.bucket;
-    let before: number | null = null;
+  /**
+   * Adds what is known of a series from `from` on and before `to`.
+   *
+   * @param pause seconds above which the series has a gap
+   * @param isBetween whether readings stand at both instants: they are not told again, and the line breaks behind the
+   *   first where there is a gap
+   */
+  pour(key: string, from: number, to: number, columns: Columns, pause: number, isBetween: boolean): Found {
+    const line = this.best(key, [from, to]);
+    if (line === null) return "unknown";
+    const gap = Math.max(GAP_BUCKETS * Math.max(line.bucket, FINEST_SECONDS), Number.isFinite(pause) ? pause : 0);
+    const isKnown = (stretch: Stretch): boolean => contains(line.stretch, stretch) && line.at - stretch[1] >= SETTLED_AFTER;
+    const breakAt = (left: number, back: number): void =>
+      columns.breakAt(left, back, isKnown([left, back]) ? "no readings" : "not received");
+    const end = isBetween ? to - Math.max(line.bucket, RESOLUTION) : to;
+    let before = isBetween ? from : null;
+    let isFilled = false;
     line.times.forEach((at, place) => {
-      if (at < from || at >= to) return;
-      if (before !== null && at - before > gap) columns.breakAt(before, at);
+      if (at < from || at > end || at === (isBetween ? from : to)) return;
+      if (before !== null && at - before > gap) breakAt(before, at);
       columns.add(at, line.lows[place]!);
       if (line.highs[place] !== line.lows[place]) columns.add(Math.min(to, at + line.bucket / 2), line.highs[place]!);
       before = at;
+      isFilled = true;
     });
-    if (before !== null && to - before > gap) columns.breakAt(before, to);
-    return before !== null;
+    if (!isFilled) return isKnown([from, to]) ? "empty" : "unknown";
+    if (before !== null && to - before > gap) breakAt(before, to);
+    return "filled";
   }
 }
 
+const lengthOf = ([from, to]: Stretch): number => to - from;
+
+const contains = (outer: Stretch, inner: Stretch): boolean => outer[0] <= inner[0] && inner[1] <= outer[1];
+
 /** Whether asking for `wanted` would tell hardly more than asking for `asked`, a stretch around it, does. */
 function answers(asked: Stretch, wanted: Stretch): boolean {
-  return asked[0] <= wanted[0] && wanted[1] <= asked[1] && COARSE * (wanted[1] - wanted[0]) > asked[1] - asked[0];
+  return contains(asked, wanted) && COARSE * lengthOf(wanted) > lengthOf(asked);
 }
 
-function lineOf(answer: Json, stretch: Stretch): Line {
+function lineOf(answer: Json, stretch: Stretch, at: number): Line {
   const points = ((answer["series"] as Json[])[0]?.["points"] ?? []) as Json[];
   return {
     stretch,
-    bucket: (answer["bucket_seconds"] as number | null) ?? FINEST_SECONDS,
+    at,
+    bucket: (answer["bucket_seconds"] as number | null) ?? 0,
     times: points.map((point) => seconds(point["at"])),
     lows: points.map((point) => point["min"] as number),
     highs: points.map((point) => point["max"] as number),

@@ -14,6 +14,8 @@ export class ShownRange {
     private readonly view: View,
     private readonly model: Model,
     private readonly past: Past,
+    /** Series that have a chart. */
+    private readonly shown: () => readonly LiveSeries[],
   ) {}
 
   get stretch(): Stretch {
@@ -22,21 +24,29 @@ export class ShownRange {
 
   /** Instant of the oldest reading there is; null while that is not known. */
   private get oldest(): number | null {
+    const [from] = this.view.stretch(null, SHORTEST_SECONDS);
     const needsPast = this.view.span > LONGEST_HISTORY_SECONDS;
-    if (this.past.isWaiting || (needsPast && this.past.isEmpty)) return null;
-    const known = [this.model.oldest, this.past.oldest].filter((one) => one !== null);
-    return known.length === 0 ? null : Math.min(...known);
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const { info, samples } of this.shown()) {
+      const stored = this.past.oldest(info, from);
+      if (needsPast && stored === null) return null;
+      oldest = Math.min(oldest, stored ?? oldest, samples.length > 0 ? samples.time(0) : oldest);
+    }
+    return Number.isFinite(oldest) ? oldest : null;
   }
 
   /** Ask for what of the past is in view, and forget what is not needed any more. */
-  keepUp(shown: readonly LiveSeries[], now: number): void {
+  keepUp(now: number): void {
+    const shown = this.shown();
     const limit = limitOf(this.view.span, now);
+    const { stretch } = this;
     const needs: Stretch[] = [];
+    this.past.dropOthers(shown.map((one) => one.info));
     for (const { info, samples } of shown) {
-      const need = missing(samples, this.stretch, limit, now);
-      if (need === null) continue;
-      needs.push(need);
-      this.past.want(info, need);
+      const wanted = missing(samples, stretch, limit, now);
+      needs.push(...wanted);
+      const next = wanted.find((one) => !this.past.has(info, one));
+      if (next !== undefined) this.past.want(info, next);
     }
     if (needs.length > 0) {
       const reach: Stretch = [Math.min(...needs.map(([from]) => from)), Math.max(...needs.map(([, to]) => to))];

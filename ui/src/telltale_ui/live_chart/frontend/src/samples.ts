@@ -15,7 +15,6 @@ export class Samples {
   private capacity: number;
   private start = 0;
   private held = 0;
-  private hasMarks = false;
   private readonly intervals: number[] = [];
   private sortedIntervals: number[] | null = null;
 
@@ -147,7 +146,6 @@ export class Samples {
   markGap(): void {
     if (this.held > 0 && !Number.isNaN(this.value(this.held - 1))) {
       this.append(this.time(this.held - 1) + MARK_OFFSET, Number.NaN);
-      this.hasMarks = true;
     }
   }
 
@@ -156,12 +154,15 @@ export class Samples {
     return this.sortedIntervals;
   }
 
-  /** From the first to the last marked gap that ends between two instants, null without one. */
-  missed(from: number, to: number): readonly [from: number, to: number] | null {
+  /**
+   * From the first to the last gap that ends between two instants, null without one: where one is marked, and where
+   * readings are more than `pause` seconds apart.
+   */
+  missed(from: number, to: number, pause: number): readonly [from: number, to: number] | null {
     let found: [number, number] | null = null;
-    if (!this.hasMarks) return found;
-    for (let row = this.rowAt(from); row < this.held - 1 && this.time(row + 1) <= to; row++) {
-      if (Number.isNaN(this.value(row))) found = [found?.[0] ?? this.time(row), this.time(row + 1)];
+    for (let row = Math.max(1, this.rowAt(from)); row < this.held && this.time(row) <= to; row++) {
+      const isGap = Number.isNaN(this.value(row - 1)) || this.time(row) - this.time(row - 1) > pause;
+      if (isGap) found = [found?.[0] ?? Math.max(from, this.time(row - 1)), this.time(row)];
     }
     return found;
   }

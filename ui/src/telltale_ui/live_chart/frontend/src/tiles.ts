@@ -1,5 +1,6 @@
 // One tile a series: name, newest value, unit, and how it moved over the last minute.
 
+import type { Reason } from "./columns";
 import { make, setText } from "./dom";
 import { formatAge, formatValue, splitValue } from "./format";
 import type { LiveSeries } from "./model";
@@ -26,18 +27,17 @@ export class Tile {
     this.element.onclick = onClick;
   }
 
-  /** Without a connection nobody knows whether the series is silent: only how old its value is. */
-  update(now: number, isConnected: boolean, isDismissed: (one: Anomaly) => boolean): void {
+  /** While nothing is received nobody knows whether the series is silent: only how old its value is. */
+  update(now: number, silence: Reason, isDismissed: (one: Anomaly) => boolean): void {
     const { samples, info, anomalies } = this.series;
     const last = samples.last;
     if (last === null) return;
     const parts = splitValue(last.value, info.unit);
     setText(this.value, parts.text);
     setText(this.unit, parts.unit);
-    const silence = now - last.time;
     const silent = this.series.isSilent(now);
     this.element.classList.toggle("silent", silent);
-    setText(this.change, silent ? `${formatAge(silence)} ${isConnected ? "silent" : "old"}` : this.changeText(last.time, last.value));
+    setText(this.change, silent ? `${formatAge(now - last.time)} ${silence === "no readings" ? "silent" : "old"}` : this.changeText(last.time, last.value));
     const isMarked = anomalies.some((one) => now - one.observedAt < CHANGE_SECONDS && !isDismissed(one));
     this.element.classList.toggle("anomalous", isMarked);
   }

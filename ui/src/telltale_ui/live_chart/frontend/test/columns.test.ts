@@ -38,15 +38,38 @@ test("a marked gap is filled with what others know, and stays a gap where they k
   pour(samples, 0, 40, 0.001, columns, (from, to, into) => {
     assert.ok(from >= 2 && to === 30);
     into.add(10, 100);
-    return true;
+    return "filled";
   });
   assert.deepEqual(columns.values, [0, 10, 20, 100, 300]);
 });
 
+test("a pause is filled with what others know, too; one without readings is none for being marked", () => {
+  const pause = filled([0, 1, 2, 30, 31]);
+  const columns = new Columns();
+  pour(pause, 0, 40, 0.001, columns, (from, to, into, isBetween) => {
+    assert.deepEqual([from, to, isBetween], [2, 30, true]);
+    into.add(10, 100);
+    return "filled";
+  });
+  assert.deepEqual(columns.values, [0, 10, 20, 100, 300, 310]);
+  const marked = filled([0, 1, 2]);
+  marked.markGap();
+  marked.addAll([3, 4], [30, 40]);
+  const known = new Columns();
+  pour(marked, 0, 40, 0.001, known, () => "empty");
+  assert.deepEqual([known.values, known.gaps], [[0, 10, 20, 30, 40], []]);
+});
+
 test("what lies before the oldest reading is asked of others", () => {
   const asked: number[][] = [];
-  pour(filled([10, 11, 12]), 0, 20, 0.001, new Columns(), (from, to) => asked.push([from, to]) > 0);
-  pour(filled([10, 11, 12]), 11, 20, 0.001, new Columns(), (from, to) => asked.push([from, to]) > 0);
+  pour(filled([10, 11, 12]), 0, 20, 0.001, new Columns(), (from, to) => {
+    asked.push([from, to]);
+    return "empty";
+  });
+  pour(filled([10, 11, 12]), 11, 20, 0.001, new Columns(), (from, to) => {
+    asked.push([from, to]);
+    return "empty";
+  });
   assert.deepEqual(asked, [[0, 10]]);
 });
 

@@ -63,11 +63,18 @@ test("a marked gap is no reading, and is found again", () => {
   samples.add(30, 300);
   assert.deepEqual(samples.last, { time: 30, value: 300 });
   assert.equal(samples.length, 5);
-  const missed = samples.missed(0, 40);
+  const missed = samples.missed(0, 40, 60);
   assert.ok(missed !== null && Math.abs(missed[0] - 2) < 1e-3);
   assert.equal(missed?.[1], 30);
-  assert.equal(samples.missed(0, 20), null);
+  assert.equal(samples.missed(0, 20, 60), null);
   assert.equal(samples.valueBefore(10), null);
+});
+
+test("a pause is found like a marked gap, as far as it is asked for", () => {
+  const samples = filled([0, 1, 10, 11, 30, 31]);
+  assert.deepEqual(samples.missed(0, 40, 5), [1, 30]);
+  assert.deepEqual(samples.missed(4, 20, 5), [4, 10]);
+  assert.equal(samples.missed(0, 40, 19), null);
 });
 
 test("what is older than asked for is forgotten", () => {

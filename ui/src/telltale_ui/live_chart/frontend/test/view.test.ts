@@ -45,14 +45,27 @@ test("zooming out stops at the present, moving on too", () => {
 
 test("the past is needed where a series has no readings of its own, and only there", () => {
   const samples = new Samples();
-  for (let time = 100; time <= 200; time++) samples.add(time, 0);
-  assert.equal(missing(samples, [110, 200], 0, 200), null);
-  assert.deepEqual(missing(samples, [0, 200], 0, 200), [0, 100]);
-  assert.deepEqual(missing(samples, [0, 50], 0, 200), [0, 50]);
+  for (let time = 100; time <= 200; time++) samples.addAll([time], [0]);
+  assert.deepEqual(missing(samples, [110, 200], 0, 200), []);
+  assert.deepEqual(missing(samples, [0, 200], 0, 200), [[0, 100]]);
+  assert.deepEqual(missing(samples, [0, 50], 0, 200), [[0, 50]]);
+  samples.addAll([260], [0]);
+  assert.deepEqual(missing(samples, [150, 300], 0, 300), [[200, 260]], "a pause");
+  assert.deepEqual(missing(samples, [150, 262], 0, 262), [], "what was missed a moment ago is not stored yet");
   samples.markGap();
-  samples.add(260, 0);
-  assert.deepEqual(missing(samples, [150, 300], 0, 300)?.map(Math.round), [200, 260]);
-  assert.equal(missing(samples, [150, 262], 0, 262), null, "what was missed a moment ago is not stored yet");
+  samples.addAll([261], [0]);
+  assert.deepEqual(missing(samples, [0, 300], 0, 300), [[0, 100], [200, 261]], "all gaps at once");
+});
+
+test("a series that is silent for hours, or pauses all the time, is asked for once in a while", () => {
+  const asked = (samples: Samples, from: number): number => {
+    const needs = Array.from({ length: 60 }, (_, second) => missing(samples, [from, 10_000], 0, 9_900 + second));
+    return new Set(needs.flat().map(([, to]) => to)).size;
+  };
+  assert.ok(asked(new Samples(), 9_600) <= 2);
+  const bursts = new Samples();
+  for (let second = 9_600; second < 10_000; second++) for (let part = 0; part < 5; part++) bursts.addAll([second + part / 20], [0]);
+  assert.ok(asked(bursts, 9_600) <= 7);
 });
 
 test("readings are kept as long as they are shown; of a long range an hour, cut in steps", () => {
