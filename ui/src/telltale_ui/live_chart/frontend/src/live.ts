@@ -1,6 +1,7 @@
 // The live screen: takes frames in at any rate, draws at most once per animation frame, and stands still on demand.
 
 import { Board } from "./board";
+import { Clock } from "./clock";
 import { type Colours, readColours } from "./colours";
 import type { Reason } from "./columns";
 import { gatewayUrl, LiveConnection, type LinkState } from "./connection";
@@ -19,14 +20,14 @@ import { type ScreenState, StatusBar } from "./status";
 import { AlertStrip } from "./strip";
 import { narrowed, shifted, type Stretch, View, widened } from "./view";
 
-const LAG_SHOWN_SECONDS = 60;
+const LAG_SHOWN_MS = 60_000;
 const LOOK_MS = 200;
-const TELL_SECONDS = 0.2;
+const TELL_MS = 200;
 const UPKEEP_MS = 1_000;
-const now = (): number => (performance.timeOrigin + performance.now()) / 1000;
 
 export class LiveScreen {
   readonly element: HTMLElement;
+  private readonly clock = new Clock();
   private readonly model = new Model();
   private readonly view: View;
   private readonly connection: LiveConnection;
@@ -36,7 +37,7 @@ export class LiveScreen {
       this.intake.takeAnomalies(items.map(anomaly));
       this.schedule();
     },
-    now,
+    this.clock.now,
   );
   private readonly range: ShownRange;
   private readonly board = new Board(
@@ -53,8 +54,8 @@ export class LiveScreen {
     toggle: () => (this.view.isHeld ? this.resume() : this.change(() => this.view.lock())),
     resume: () => this.resume(),
     zoomIn: () => this.zoomTo(narrowed(this.stretch)),
-    zoomOut: () => this.zoomTo(widened(this.stretch, now())),
-    move: (share) => this.zoomTo(shifted(this.stretch, share, now())),
+    zoomOut: () => this.zoomTo(widened(this.stretch, this.clock.now())),
+    move: (share) => this.zoomTo(shifted(this.stretch, share, this.clock.now())),
     arrange: () => this.setTogether(!this.together),
     save: () => this.saveCsv(),
     hover: (hovering) => this.hover(hovering),
@@ -89,7 +90,7 @@ export class LiveScreen {
     },
     onLag: (dropped) => {
       this.dropped += dropped;
-      this.droppedAt = now();
+      this.droppedAt = performance.now();
     },
   });
   private readonly tickers: readonly ReturnType<typeof setInterval>[];
@@ -117,7 +118,7 @@ export class LiveScreen {
     public page: PageEvents,
   ) {
     this.together = settings.together;
-    this.view = new View(settings.minutes * 60, settings.stretch, now);
+    this.view = new View(settings.minutes * 60, settings.stretch, this.clock.now);
     this.range = new ShownRange(this.view, this.model, this.past, () => this.board.shown);
     this.feed.element.hidden = true;
     const charts = make("div", "charts", this.board.empty, this.board.panelBox);
@@ -132,6 +133,7 @@ export class LiveScreen {
     this.connection = new LiveConnection(
       gatewayUrl(settings.gatewayPort, settings.gatewayUrl), settings,
       (frame) => {
+        if (frame.type === "readings" && !frame.history) this.clock.take(frame.sentAt);
         if (this.intake.take(frame, performance.now())) this.schedule();
       },
       (state) => this.setLink(state), () => this.page.onAccountChanged(),
@@ -270,14 +272,14 @@ export class LiveScreen {
 
   /** Once a second: fetch what of the past is in view, forget what is not, follow a change of the theme. */
   private keepUp(): void {
-    this.range.keepUp(now());
+    this.range.keepUp(this.clock.now());
     if (JSON.stringify(readColours(this.host)) !== JSON.stringify(this.colours)) this.arrange();
   }
 
   /** Charts move by themselves as often as that moves them by a pixel; the ages of what is shown change, too. */
   private look(): void {
     const pace = Math.min(1, this.view.isHeld ? 1 : this.board.pixelOf(this.stretch));
-    if (now() - this.drawnAt >= pace) this.schedule();
+    if (performance.now() - this.drawnAt >= 1_000 * pace) this.schedule();
   }
 
   private schedule(): void {
@@ -293,10 +295,10 @@ export class LiveScreen {
 
   private draw(): void {
     this.drawing = false;
-    this.drawnAt = now();
+    this.drawnAt = performance.now();
     const stretch = this.stretch;
-    const { painted, isBehind } = this.board.draw(stretch, this.drawnAt, this.silence, this.isUrgent);
-    if (this.isUrgent || this.drawnAt - this.toldAt > TELL_SECONDS) this.tell(stretch);
+    const { painted, isBehind } = this.board.draw(stretch, this.clock.now(), this.silence, this.isUrgent);
+    if (this.isUrgent || this.drawnAt - this.toldAt > TELL_MS) this.tell(stretch);
     this.isUrgent = false;
     // A held chart does not paint what arrives, so there is nothing to time.
     if (painted.length > 0 && !this.view.isHeld) setTimeout(() => this.timePaint(painted), 0);
@@ -306,7 +308,7 @@ export class LiveScreen {
   /** What is told in words changes a few times a second: nobody reads faster, and words cost a layout. */
   private tell([, to]: Stretch): void {
     this.toldAt = this.drawnAt;
-    this.board.tell(to, this.drawnAt, this.silence);
+    this.board.tell(to, this.clock.now(), this.silence);
     if (this.anomaliesChanged) {
       this.anomaliesChanged = false;
       this.feed.show(this.chosen.flatMap((one) => one.anomalies), this.settings.verdicts, this.settings.mayJudge);
@@ -317,14 +319,14 @@ export class LiveScreen {
 
   /** Runs after the browser has painted the frame that shows these readings. */
   private timePaint(measured: readonly number[]): void {
-    this.latencies.takePainted(measured, now());
+    this.latencies.takePainted(measured, this.clock.now());
     this.painted += measured.length;
   }
 
   private get state(): ScreenState {
     if (this.link !== "open") return this.link;
     if (this.view.isHeld) return "paused";
-    return this.model.isSilent(now()) ? "stale" : "live";
+    return this.model.isSilent(this.clock.now()) ? "stale" : "live";
   }
 
   /** Why a series says nothing any more, as far as that is known. */
@@ -343,8 +345,8 @@ export class LiveScreen {
       latencyP95Ms: Math.round(this.latencies.painted.percentile(0.95) ?? 0),
     };
     for (const [name, value] of Object.entries(figures)) dataset[name] = String(value);
-    const age = newest === null ? null : now() - newest;
-    const lag = now() - this.droppedAt < LAG_SHOWN_SECONDS ? this.dropped : 0;
+    const age = newest === null ? null : this.clock.now() - newest;
+    const lag = performance.now() - this.droppedAt < LAG_SHOWN_MS ? this.dropped : 0;
     this.status.show(this.state, age, this.view.isHeld, this.fresh, lag);
   }
 }

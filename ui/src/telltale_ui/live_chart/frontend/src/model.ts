@@ -142,6 +142,6 @@ export class Model {
   /** Whether there are readings and every series has fallen silent. */
   isSilent(now: number): boolean {
     const known = this.series.filter((one) => one.samples.length > 0);
-    return known.every((one) => one.isSilent(now));
+    return known.length > 0 && known.every((one) => one.isSilent(now));
   }
 }

@@ -75,6 +75,7 @@ export type Frame =
   | {
       readonly type: "readings";
       readonly position: Position | null;
+      readonly sentAt: number;
       readonly history: boolean;
       readonly batches: readonly Batch[];
     }
@@ -202,6 +203,7 @@ export function decode(text: string): Frame {
       return {
         type: "readings",
         position: position(frame["position"]),
+        sentAt: seconds(frame["sent_at"] as number),
         history: frame["history"] === true,
         batches: batches(frame["points"] as Json),
       };

@@ -7,7 +7,7 @@ import type { Frame } from "../src/protocol";
 
 const press = { source: "press", category: "heat", unit: null };
 const readings = (time: number, history = false): Frame =>
-  ({ type: "readings", position: {}, history, batches: [{ series: press, times: [time], values: [0], publishedAt: [] }] });
+  ({ type: "readings", position: {}, sentAt: time, history, batches: [{ series: press, times: [time], values: [0], publishedAt: [] }] });
 const subscribed: Frame = { type: "subscribed", position: {}, recovered: true, gap: false, series: [press] };
 const news = {
   onSeries: () => undefined, onAnomalies: () => undefined, onAlerts: () => undefined, onReadings: () => undefined,

@@ -24,6 +24,7 @@ test("readings are decoded from columns, times in seconds", () => {
   assert.equal(frame.type, "readings");
   if (frame.type !== "readings") return;
   assert.deepEqual(frame.position, readings.position);
+  assert.equal(frame.sentAt, 2.5);
   assert.deepEqual(frame.batches, [
     { series: { source: "press-3", category: "temperature", unit: "°C" }, times: [2], values: [71.5], publishedAt: [2.001] },
     { series: { source: "press-3", category: "count", unit: null }, times: [1], values: [5], publishedAt: [1.001] },
@@ -79,6 +80,14 @@ test("the same reading or anomaly twice counts once", () => {
   assert.equal(model.addAnomaly(spike), true);
   assert.equal(model.addAnomaly(spike), false);
   assert.deepEqual([model.points, model.anomalies], [1, 1]);
+});
+
+test("silence is that of series with readings: without any there is none", () => {
+  const model = new Model();
+  model.find({ source: "a", category: "b", unit: null });
+  assert.equal(model.isSilent(100), false);
+  model.addReadings({ series: { source: "a", category: "b", unit: null }, times: [1], values: [2], publishedAt: [] });
+  assert.deepEqual([model.isSilent(2), model.isSilent(100)], [false, true]);
 });
 
 test("of an alert the change with the largest number counts; only one that begins to fire is news", () => {
