@@ -63,11 +63,18 @@ def test_the_expected_range_is_on_the_chart(open_as: Callable[..., Page]) -> Non
     expect(told).to_have_attribute("aria-label", re.compile(r"expected [\d.]+\s*bar to [\d.]+\s*bar"), timeout=15_000)
 
 
-def test_what_fires_is_above_the_charts(open_as: Callable[..., Page]) -> None:
+def test_what_fires_in_the_choice_is_above_the_charts(open_as: Callable[..., Page], ui: str) -> None:
     page = open_as("Viewer")
     expect(page.get_by_test_id("live-alerts")).to_contain_text("Press too hot", timeout=15_000)
     expect(page.get_by_test_id("live-alerts")).not_to_contain_text("Pump silent")
     expect(page.get_by_test_id("live-notice")).to_be_hidden()
+    page.get_by_label("Source").click()
+    page.get_by_role("option", name="press-3").click()
+    expect(page.get_by_test_id("live-alerts")).to_be_hidden(timeout=15_000)
+    page.reload()
+    expect_figure(page, "series", "2")
+    expect(page.get_by_test_id("live-alerts")).to_be_hidden()
+    page.goto(ui)
     page.get_by_test_id("live-alerts").get_by_role("link", name="Alerts").click()
     expect(page).to_have_url(re.compile("/alerts"))
 

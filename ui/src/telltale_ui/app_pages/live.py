@@ -1,6 +1,7 @@
 """What is measured right now: tiles, charts and anomalies, drawn in the browser from its own WebSocket."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import streamlit as st
 
@@ -24,6 +25,7 @@ DEFAULT_SPAN = "5 min"
 _VIEW, _OVERLAY = "view", "overlay"
 _FOLLOWED = "live_span"
 _FIRING = ["firing", "acknowledged", "silenced"]
+_ALERTS_AT_MOST = 1_000
 
 
 def _choose_stretch(ends: tuple[datetime, datetime] | None) -> None:
@@ -50,10 +52,12 @@ except ApiError as error:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f":material/warning: The choice of series is not available. {feedback.describe(error)}")
         feedback.retry_by_itself()
+alerts: list[dict[str, Any]] | None
+alerts_at = datetime.now(UTC)
 try:
-    alerts = login.api().alerts({"state": _FIRING, "limit": 50}).items
+    alerts = login.api().alerts({"state": _FIRING, "limit": _ALERTS_AT_MOST}).items
 except ApiError:
-    alerts = []  # the live stream tells of those that change from now on
+    alerts = None  # the live stream tells of those that change from now on
 with st.container(horizontal=True, vertical_alignment="bottom"):
     sources, categories = series_filters(series)
     if may_change and st.button(
@@ -86,6 +90,7 @@ events = live_chart(
     may_judge=may_change,
     verdicts=judged,
     alerts=alerts,
+    alerts_at=alerts_at,
     point_at=point_at(),
     on_verdict=judge,
     on_stretch=_choose_stretch,

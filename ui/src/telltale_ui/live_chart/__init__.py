@@ -48,7 +48,8 @@ def live_chart(
     role: str,
     may_judge: bool,
     verdicts: Mapping[str, str | None],
-    alerts: Sequence[Mapping[str, Any]],
+    alerts: Sequence[Mapping[str, Any]] | None,
+    alerts_at: datetime,
     point_at: Mapping[str, Any] | None,
     on_verdict: Callable[[Anomaly, str | None], None],
     on_stretch: Callable[[tuple[datetime, datetime] | None], None],
@@ -62,7 +63,8 @@ def live_chart(
         role: of the account that the page is drawn for.
         may_judge: whether to offer verdicts on anomalies.
         verdicts: those of :func:`telltale_ui.judge.verdicts`.
-        alerts: those that fire, as the service alerts lists them.
+        alerts: all that fire, as the service alerts lists them; ``None`` where it does not answer.
+        alerts_at: when it was asked.
         point_at: a series to scroll to, as ``source``, ``category`` and a rising ``id``.
         on_verdict: called before the run that follows a verdict, with the anomaly and ``confirmed``, ``dismissed`` or
             ``None``.
@@ -97,7 +99,8 @@ def live_chart(
             "role": role,
             "mayJudge": may_judge,
             "verdicts": dict(verdicts),
-            "alerts": [_alert(one) for one in alerts],
+            "alerts": None if alerts is None else [_alert(one) for one in alerts],
+            "alertsAt": alerts_at.timestamp(),
             "pointAt": dict(point_at) if point_at else None,
             "run": time.monotonic_ns() // 1_000,
         },
@@ -106,6 +109,7 @@ def live_chart(
         on_stretch_change=stretch_changed,
         on_arrangement_change=arrangement_changed,
         on_account_change=_nothing,
+        on_missed_change=_nothing,
     )
     return LiveEvents(clicked=result.anomaly, account_changed=bool(result.account))
 

@@ -26,6 +26,7 @@ export default function mount({ data, parentElement, setTriggerValue }: Mount): 
     onStretch: (stretch) => setTriggerValue("stretch", { ends: stretch }),
     onArrange: (together) => setTriggerValue("arrangement", { together }),
     onAccountChanged: () => setTriggerValue("account", true),
+    onMissed: () => setTriggerValue("missed", true),
   };
   let screen = screens.get(parentElement);
   if (screen === undefined) {

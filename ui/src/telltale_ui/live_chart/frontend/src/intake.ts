@@ -15,6 +15,8 @@ export interface News {
   onSeries(): void;
   onAnomalies(): void;
   onAlerts(begun: readonly Alert[]): void;
+  /** Something was missed of which only the present state can be asked for. */
+  onMissed(): void;
   /** Readings that were not known yet. */
   onReadings(count: number): void;
   /** Readings and anomalies that the gateway left out, because this browser did not keep up. */
@@ -29,6 +31,7 @@ export class Intake {
     private readonly model: Model,
     private readonly latencies: Latencies,
     private readonly news: News,
+    private readonly now: () => number,
   ) {}
 
   /** Whether the stream has said nothing for a while. The gateway itself may answer nevertheless. */
@@ -45,7 +48,10 @@ export class Intake {
     switch (frame.type) {
       case "subscribed":
         // Nothing says what happened while we were away: break the lines rather than invent values.
-        if (this.wasSubscribed && !frame.recovered && frame.gap) this.model.markGap();
+        if (this.wasSubscribed && !frame.recovered && frame.gap) {
+          this.model.markGap();
+          this.news.onMissed();
+        }
         this.wasSubscribed = true;
         for (const info of frame.series) this.model.find(info);
         this.news.onSeries();
@@ -60,7 +66,7 @@ export class Intake {
         for (const one of frame.ranges) this.model.addExpected(one);
         return true;
       case "alerts": {
-        const begun = frame.items.filter((one) => this.model.addAlert(one));
+        const begun = frame.items.filter((one) => this.model.addAlert(one, this.now()));
         this.news.onAlerts(frame.history ? [] : begun);
         return true;
       }

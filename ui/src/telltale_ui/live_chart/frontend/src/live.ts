@@ -9,7 +9,7 @@ import { type Intentions, keyboard, watchPointer } from "./controls";
 import { csvOf, save } from "./csv";
 import { make, setHidden } from "./dom";
 import { Feed, Tooltip, verdictOf } from "./feed";
-import { Intake } from "./intake";
+import { Intake, type News } from "./intake";
 import { Latencies } from "./latency";
 import { type LiveSeries, Model } from "./model";
 import { Past } from "./past";
@@ -78,13 +78,14 @@ export class LiveScreen {
   private readonly strip = new AlertStrip();
   private readonly tooltip = new Tooltip();
   private readonly latencies = new Latencies();
-  private readonly intake = new Intake(this.model, this.latencies, {
+  private readonly news: News = {
     onSeries: () => this.arrange(),
     onAnomalies: () => (this.anomaliesChanged = true),
     onAlerts: (begun) => {
       for (const one of begun) this.strip.announce(one);
-      this.strip.show(this.model.alerts);
+      this.showAlerts();
     },
+    onMissed: () => this.page.onMissed(),
     onReadings: (count) => {
       if (this.view.isHeld) this.fresh += count;
     },
@@ -92,7 +93,8 @@ export class LiveScreen {
       this.dropped += dropped;
       this.droppedAt = performance.now();
     },
-  });
+  };
+  private readonly intake = new Intake(this.model, this.latencies, this.news, this.clock.now);
   private readonly tickers: readonly ReturnType<typeof setInterval>[];
   // A hidden tab paints nothing, so what arrives there says nothing about painting.
   private readonly onVisibility = (): void => {
@@ -145,8 +147,14 @@ export class LiveScreen {
   }
 
   private takeAlerts(): void {
-    for (const one of this.settings.alerts) this.model.addAlert(one);
-    this.strip.show(this.model.alerts);
+    const { alerts, alertsAt } = this.settings;
+    if (alerts !== null) this.model.takeAlerts(alerts, alertsAt);
+    this.showAlerts();
+  }
+
+  /** Of series that are not chosen the stream tells nothing: nobody would notice when their alerts are over. */
+  private showAlerts(): void {
+    this.strip.show(this.model.alerts.filter((one) => one.source === "" || this.isChosen(one)));
   }
 
   /** Take what the page asks for now; the socket stays. */
@@ -232,7 +240,7 @@ export class LiveScreen {
     this.schedule();
   }
 
-  private isChosen({ source, category }: SeriesInfo): boolean {
+  private isChosen({ source, category }: Omit<SeriesInfo, "unit">): boolean {
     const { sources, categories } = this.settings;
     return (sources.length === 0 || sources.includes(source)) &&
       (categories.length === 0 || categories.includes(category));

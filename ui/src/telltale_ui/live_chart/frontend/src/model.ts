@@ -39,7 +39,8 @@ export class LiveSeries {
 
 export class Model {
   private readonly held = new Map<string, LiveSeries>();
-  private readonly alertsHeld = new Map<string, Alert>();
+  /** By their names, with when the stream told of them last. */
+  private readonly alertsHeld = new Map<string, { readonly alert: Alert; readonly toldAt: number }>();
   private sorted: LiveSeries[] | null = null;
   /** Readings taken in since the page was opened. */
   points = 0;
@@ -95,17 +96,31 @@ export class Model {
     return true;
   }
 
-  /** Takes the state of an alert; returns whether it fires now and did not before. */
-  addAlert(alert: Alert): boolean {
-    const before = this.alertsHeld.get(alert.alert);
+  /** Takes a change of an alert, told at `toldAt`; returns whether it fires now and did not before. */
+  addAlert(alert: Alert, toldAt: number): boolean {
+    const before = this.alertsHeld.get(alert.alert)?.alert;
     if (before !== undefined && before.number >= alert.number) return false;
-    this.alertsHeld.set(alert.alert, alert);
+    this.alertsHeld.set(alert.alert, { alert, toldAt });
     return alert.state === "firing" && before?.state !== "firing";
+  }
+
+  /** Takes all that fired at `madeAt`: what is not among it is over. What was told since then counts more. */
+  takeAlerts(firing: readonly Alert[], madeAt: number): void {
+    const listed = new Map(firing.map((one) => [one.alert, one]));
+    for (const [key, { alert, toldAt }] of this.alertsHeld) {
+      if (toldAt < madeAt) {
+        const state = listed.get(key) ?? { ...alert, state: "resolved" };
+        this.alertsHeld.set(key, { alert: { ...state, number: alert.number }, toldAt });
+      }
+      listed.delete(key);
+    }
+    for (const [key, alert] of listed) this.alertsHeld.set(key, { alert, toldAt: madeAt });
   }
 
   /** What fires, or would if nobody had acknowledged or silenced it; the newest first. */
   get alerts(): Alert[] {
-    return [...this.alertsHeld.values()].filter((one) => !GONE.includes(one.state)).sort((a, b) => b.since - a.since);
+    const held = [...this.alertsHeld.values()].map((one) => one.alert);
+    return held.filter((one) => !GONE.includes(one.state)).sort((a, b) => b.since - a.since);
   }
 
   /** What has arrived until now is not waited for any more. */
@@ -124,7 +139,7 @@ export class Model {
       for (const one of [samples, expectedLows, expectedHighs]) one.forget(time);
     }
     // One that is over stays for a while: an older message about it may still come.
-    for (const [key, alert] of this.alertsHeld) {
+    for (const [key, { alert }] of this.alertsHeld) {
       if (this.alertsHeld.size > ALERTS_KEPT && GONE.includes(alert.state)) this.alertsHeld.delete(key);
     }
   }

@@ -12,8 +12,10 @@ export interface Settings extends Subscription {
   readonly together: boolean;
   readonly mayJudge: boolean;
   readonly verdicts: Verdicts;
-  /** What fired when the page was drawn; the live stream tells only of changes. */
-  readonly alerts: readonly Alert[];
+  /** All that fires in the choice, null where that is not known; the live stream tells only of changes. */
+  readonly alerts: readonly Alert[] | null;
+  /** When that was asked for, in seconds. */
+  readonly alertsAt: number;
   /** Rises with every answer of the page, whatever it was about. */
   readonly run: number;
   /** A series to point at, once for each `id`. */
@@ -27,4 +29,6 @@ export interface PageEvents {
   onStretch(stretch: Stretch | null): void;
   onArrange(together: boolean): void;
   onAccountChanged(): void;
+  /** The page is to say again what it knows. */
+  onMissed(): void;
 }

@@ -11,13 +11,13 @@ const readings = (time: number, history = false): Frame =>
 const subscribed: Frame = { type: "subscribed", position: {}, recovered: true, gap: false, series: [press] };
 const news = {
   onSeries: () => undefined, onAnomalies: () => undefined, onAlerts: () => undefined, onReadings: () => undefined,
-  onLag: () => undefined,
+  onLag: () => undefined, onMissed: () => undefined,
 };
 
 test("a stream that was away marks a gap when it is back; the gateway's own answers do not count as being back", () => {
   Object.assign(globalThis, { document: { hidden: true } });
   const model = new Model();
-  const intake = new Intake(model, new Latencies(), news);
+  const intake = new Intake(model, new Latencies(), news, () => 0);
   const { samples } = model.find(press);
   intake.take({ type: "hello", sessionSeconds: 60 }, 0);
   intake.take(readings(1), 1_000);
@@ -33,9 +33,19 @@ test("a stream that was away marks a gap when it is back; the gateway's own answ
 
 test("after a new connection, which says itself what was missed, no gap is marked", () => {
   const model = new Model();
-  const intake = new Intake(model, new Latencies(), news);
+  const intake = new Intake(model, new Latencies(), news, () => 0);
   intake.take(readings(1), 1_000);
   intake.take({ type: "hello", sessionSeconds: 60 }, 60_000);
   intake.take(readings(2), 61_000);
   assert.equal(model.find(press).samples.missed(0, 100, 60), null);
+});
+
+test("when the stream cannot tell what was missed, the page is asked what is the case", () => {
+  let missed = 0;
+  const intake = new Intake(new Model(), new Latencies(), { ...news, onMissed: () => missed++ }, () => 0);
+  intake.take(subscribed, 0);
+  intake.take(subscribed, 1);
+  assert.equal(missed, 0);
+  intake.take({ ...subscribed, recovered: false, gap: true }, 2);
+  assert.equal(missed, 1);
 });

@@ -95,11 +95,29 @@ test("of an alert the change with the largest number counts; only one that begin
   const told = (number: number, state: string): boolean =>
     model.addAlert({
       alert: "a1", number, name: "hot", severity: "warning", state, source: "a", category: "b", since: 1, explanation: "",
-    });
+    }, 1);
   assert.deepEqual([told(1, "pending"), told(2, "firing"), told(2, "firing"), told(1, "pending")], [false, true, false, false]);
   assert.deepEqual(model.alerts.map((one) => one.state), ["firing"]);
   told(3, "resolved");
   assert.deepEqual(model.alerts, []);
+});
+
+test("what the page lists is what fires, but for what was told since it was asked for", () => {
+  const model = new Model();
+  const told = { number: 5, name: "hot", severity: "warning", state: "firing", source: "a", category: "b", since: 1, explanation: "" };
+  model.addAlert({ ...told, alert: "over" }, 10);
+  model.addAlert({ ...told, alert: "acknowledged" }, 10);
+  model.addAlert({ ...told, alert: "new" }, 30);
+  model.addAlert({ ...told, alert: "just over", state: "resolved" }, 30);
+  const listed = { ...told, number: -1 };
+  model.takeAlerts([
+    { ...listed, alert: "acknowledged", state: "acknowledged" }, { ...listed, alert: "just over" }, { ...listed, alert: "old" },
+  ], 20);
+  const shown = (): string[] => model.alerts.map((one) => `${one.alert}: ${one.state}`).sort();
+  assert.deepEqual(shown(), ["acknowledged: acknowledged", "new: firing", "old: firing"]);
+  assert.equal(model.addAlert({ ...told, alert: "over" }, 40), false, "what is told again is no news");
+  model.takeAlerts([], 50);
+  assert.deepEqual(shown(), []);
 });
 
 test("back-off grows, is jittered and bounded", () => {
