@@ -1,7 +1,8 @@
 // The anomaly feed, newest first: what was marked and why, and a person's verdict.
 
-import { make, setHidden } from "./dom";
+import { make, setHidden, setText } from "./dom";
 import { formatTime, formatUtc, formatValue } from "./format";
+import { ANOMALIES_AT_MOST } from "./past";
 import { type Anomaly, anomalyKey, type Verdicts } from "./protocol";
 
 const SHOWN = 40;
@@ -29,21 +30,24 @@ export interface FeedEvents {
 export class Feed {
   readonly element: HTMLElement;
   private readonly list = make("ol", "list");
+  private readonly more = make("p", "more");
   private readonly empty = make("p", "empty", "No anomalies yet. They appear here within a second of being detected.");
   /** Verdicts that are on their way to being stored, by anomaly. */
   private readonly sent = new Map<string, string | null>();
 
   constructor(private readonly events: FeedEvents) {
     const title = make("h3", "", "Anomalies");
-    this.element = make("aside", "feed", title, this.empty, this.list);
+    this.element = make("aside", "feed", title, this.empty, this.list, this.more);
     this.element.setAttribute("aria-label", "Anomalies");
     this.element.dataset["testid"] = "anomaly-feed";
   }
 
-  /** Shows the newest; buttons to judge them only for those who may. */
-  show(anomalies: readonly Anomaly[], verdicts: Verdicts, mayJudge: boolean): void {
+  /** Shows the newest; buttons to judge them only for those who may; `isCut` where there are more than were told. */
+  show(anomalies: readonly Anomaly[], verdicts: Verdicts, mayJudge: boolean, isCut: boolean): void {
     const newest = [...anomalies].sort((a, b) => b.observedAt - a.observedAt).slice(0, SHOWN);
     setHidden(this.empty, newest.length > 0);
+    setHidden(this.more, !isCut);
+    setText(this.more, `There are more than ${ANOMALIES_AT_MOST} anomalies here: only the newest are marked.`);
     this.list.replaceChildren(...newest.map((one) => this.item(one, verdictOf(one, verdicts), mayJudge)));
   }
 

@@ -35,6 +35,7 @@ export class LiveScreen {
     () => this.schedule(),
     (items) => {
       this.intake.takeAnomalies(items.map(anomaly));
+      this.anomaliesChanged = true;
       this.schedule();
     },
     this.clock.now,
@@ -314,12 +315,14 @@ export class LiveScreen {
   }
 
   /** What is told in words changes a few times a second: nobody reads faster, and words cost a layout. */
-  private tell([, to]: Stretch): void {
+  private tell([from, to]: Stretch): void {
     this.toldAt = this.drawnAt;
     this.board.tell(to, this.clock.now(), this.silence);
     if (this.anomaliesChanged) {
       this.anomaliesChanged = false;
-      this.feed.show(this.chosen.flatMap((one) => one.anomalies), this.settings.verdicts, this.settings.mayJudge);
+      const { chosen, settings } = this;
+      const isCut = this.past.lacksAnomalies(chosen.map((one) => one.info), from);
+      this.feed.show(chosen.flatMap((one) => one.anomalies), settings.verdicts, settings.mayJudge, isCut);
     }
     this.status.showLatency(this.latencies.steps);
     this.showStatus();

@@ -3,7 +3,7 @@
 import { type Alert, type Anomaly, type Batch, type ExpectedRanges, type SeriesInfo, seriesKey } from "./protocol";
 import { Samples } from "./samples";
 
-const ANOMALIES_PER_SERIES = 200;
+const ANOMALIES_PER_SERIES = 1_000;
 const READINGS_PER_SERIES = 65_536;
 const ALERTS_KEPT = 500;
 const SHORTEST_SILENCE = 5;

@@ -29,7 +29,7 @@ const AGAIN_FACTOR = 4;
 const YOUNGEST = 5;
 /** An answer tells instants to so many seconds. */
 const RESOLUTION = 0.001;
-const ANOMALIES_AT_MOST = 500;
+export const ANOMALIES_AT_MOST = 500;
 
 interface Line {
   readonly stretch: Stretch;
@@ -40,6 +40,12 @@ interface Line {
   readonly times: readonly number[];
   readonly lows: readonly number[];
   readonly highs: readonly number[];
+}
+
+/** What was asked for, and since when it was told: of too many, only the newest are. */
+interface Anomalies {
+  readonly stretch: Stretch;
+  since: number;
 }
 
 const seconds = (text: unknown): number => Date.parse(String(text)) / 1000;
@@ -63,7 +69,7 @@ export class Past {
   private readonly lines = new Map<string, readonly Line[]>();
   private readonly wishes = new Map<string, { readonly series: SeriesInfo; readonly stretch: Stretch }>();
   private readonly asking = new WeakSet<object>();
-  private anomaliesOf: Stretch | null = null;
+  private readonly anomaliesOf = new Map<string, Anomalies>();
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
   private running = 0;
   private isSettling = false;
@@ -112,15 +118,33 @@ export class Past {
     });
   }
 
-  /** Ask for the anomalies of a stretch, once. */
+  /** Ask for the anomalies of a stretch, once for each series. */
   wantAnomalies(series: readonly SeriesInfo[], stretch: Stretch): void {
-    const had = this.anomaliesOf;
-    if (had !== null && had[0] <= stretch[0] && stretch[1] <= had[1]) return;
-    this.anomaliesOf = stretch;
-    this.load(`${ANOMALIES_PATH}?${query(series, stretch)}&limit=${ANOMALIES_AT_MOST}`).then(
-      (answer) => this.onAnomalies(answer["items"] as Json[]),
-      () => this.after(RETRY_MS, () => (this.anomaliesOf = had)),
+    const wanted = series.filter((one) => {
+      const had = this.anomaliesOf.get(seriesKey(one));
+      return had === undefined || !contains(had.stretch, stretch) || (had.since > stretch[0] && !answers(had.stretch, stretch));
+    });
+    if (wanted.length === 0) return;
+    const asked: Anomalies = { stretch, since: stretch[0] };
+    for (const one of wanted) this.anomaliesOf.set(seriesKey(one), asked);
+    this.load(`${ANOMALIES_PATH}?${query(wanted, stretch)}&limit=${ANOMALIES_AT_MOST}`).then(
+      (answer) => {
+        const items = answer["items"] as Json[];
+        if (typeof answer["next_cursor"] === "string") asked.since = seconds(items[items.length - 1]?.["observed_at"]);
+        this.onAnomalies(items);
+      },
+      () => this.after(RETRY_MS, () => {
+        for (const one of wanted) if (this.anomaliesOf.get(seriesKey(one)) === asked) this.anomaliesOf.delete(seriesKey(one));
+      }),
     );
+  }
+
+  /** Whether there are more anomalies of these series since `from` than were told. */
+  lacksAnomalies(series: readonly SeriesInfo[], from: number): boolean {
+    return series.some((one) => {
+      const had = this.anomaliesOf.get(seriesKey(one));
+      return had !== undefined && had.since > Math.max(from, had.stretch[0]);
+    });
   }
 
   /** Stop asking; what is there stays. */

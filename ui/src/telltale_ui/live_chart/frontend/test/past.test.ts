@@ -116,11 +116,28 @@ test("a long range is shown again after a look at a part of it, without being as
   assert.equal(timeseries, 2);
 });
 
-test("anomalies of the past come once for a stretch", async () => {
+test("anomalies of the past come once for a stretch of a series; who chooses another one gets its, too", async () => {
+  const asked: string[] = [];
   const found: unknown[] = [];
-  const past = new Past(() => undefined, (items) => found.push(...items), () => 10_000, () => Promise.resolve({ items: [{ kind: "spike" }] }));
+  const spike = { kind: "spike", observed_at: new Date(50_000).toISOString() };
+  let next_cursor: string | null = null;
+  const past = new Past(() => undefined, (items) => found.push(...items), () => 10_000, (url) => {
+    asked.push(url);
+    return Promise.resolve({ items: [spike], next_cursor });
+  });
+  const pump = { source: "pump", category: "flow", unit: null };
   past.wantAnomalies([press], [0, 100]);
   past.wantAnomalies([press], [10, 90]);
   await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.deepEqual(found, [{ kind: "spike" }]);
+  assert.deepEqual(found, [spike]);
+  next_cursor = "more";
+  past.wantAnomalies([press, pump], [10, 90]);
+  past.wantAnomalies([press, pump], [10, 90]);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(asked.length, 2);
+  assert.match(asked[1]!, /source=pump&category=flow/);
+  assert.deepEqual([past.lacksAnomalies([press], 0), past.lacksAnomalies([pump, press], 0)], [false, true]);
+  assert.equal(past.lacksAnomalies([pump], 60), false, "all since then were told");
+  past.wantAnomalies([pump], [10, 30]);
+  assert.equal(asked.length, 3, "what was cut off is told to who looks closer");
 });
