@@ -15,8 +15,12 @@ export type LinkState = "connecting" | "open" | "reconnecting" | "signed-out";
 const TOKEN_PATH = "/stream-token";
 /** A session is renewed when this share of it has passed. */
 const RENEW_AT = 0.75;
+/** A loss is told with its reason from this failure in a row on: one may be chance. */
+const TOLD_FROM = 2;
 /** The gateway closes with this code when the role or the account has changed. */
 const ACCOUNT_CHANGED = 4403;
+/** What the browser says of a connection that ended without a word. */
+const ABNORMAL = 1006;
 const FIRST_DELAY_MS = 400;
 const LONGEST_DELAY_MS = 8_000;
 const FRAMES_PER_SECOND = 20;
@@ -54,12 +58,20 @@ export function backOff(attempt: number, random: () => number = Math.random): nu
   return delay / 2 + (delay / 2) * random();
 }
 
+/** Why a connection ended, for people; `wasOpen` where the gateway had accepted it. */
+export function reasonOf(code: number, reason: string, wasOpen: boolean): string {
+  if (reason !== "") return reason;
+  if (!wasOpen) return "the gateway does not answer, or not to this address";
+  return code === ABNORMAL ? "" : `the gateway ended it with code ${code}`;
+}
+
 export class LiveConnection {
   /** How many sockets were opened so far. */
   opened = 0;
   private socket: WebSocket | null = null;
   private position: Position | null = null;
   private attempt = 0;
+  private reason = "";
   private retry: ReturnType<typeof setTimeout> | undefined;
   private renewal: ReturnType<typeof setInterval> | undefined;
   private readonly watch: ReturnType<typeof setInterval>;
@@ -77,7 +89,8 @@ export class LiveConnection {
     private readonly url: string,
     private subscription: Subscription,
     private readonly onFrame: (frame: Frame) => void,
-    private readonly onState: (state: LinkState) => void,
+    /** Also told why, while it does not come back. */
+    private readonly onState: (state: LinkState, reason: string) => void,
     private readonly onAccountChanged: () => void,
   ) {
     window.addEventListener("online", this.onOnline);
@@ -111,7 +124,7 @@ export class LiveConnection {
   private async connect(): Promise<void> {
     clearTimeout(this.retry);
     this.retry = undefined;
-    this.onState(this.opened === 0 ? "connecting" : "reconnecting");
+    this.tell(this.opened === 0 ? "connecting" : "reconnecting");
     try {
       const { token, role } = await streamToken();
       if (this.closed) return;
@@ -119,8 +132,8 @@ export class LiveConnection {
       if (role !== this.subscription.role) this.onAccountChanged();
       this.open(token);
     } catch (error) {
-      if (error instanceof SignedOut) this.onState("signed-out");
-      else this.later();
+      if (error instanceof SignedOut) this.tell("signed-out");
+      else this.later("no token for the live stream can be had right now");
     }
   }
 
@@ -143,7 +156,7 @@ export class LiveConnection {
     clearInterval(this.renewal);
     socket.close();
     this.socket = this.probedAt = null;
-    this.later();
+    this.later("the gateway has fallen silent");
   }
 
   private open(token: string): void {
@@ -152,16 +165,18 @@ export class LiveConnection {
     this.heardAt = performance.now();
     this.probedAt = null;
     this.opened++;
+    let wasOpen = false;
     socket.onopen = () => {
+      wasOpen = true;
       socket.send(JSON.stringify({ type: "authenticate", token }));
       this.subscribe(socket);
     };
     socket.onmessage = (event) => this.receive(decode(event.data as string), socket);
-    socket.onclose = ({ code }) => {
+    socket.onclose = ({ code, reason }) => {
       if (this.socket !== socket || this.closed) return;
       clearInterval(this.renewal);
       if (code === ACCOUNT_CHANGED) this.onAccountChanged();
-      this.later();
+      this.later(reasonOf(code, reason, wasOpen));
     };
   }
 
@@ -188,7 +203,7 @@ export class LiveConnection {
     if ("position" in frame && frame.position !== null) this.position = frame.position;
     if (frame.type === "subscribed") {
       this.attempt = 0;
-      this.onState("open");
+      this.tell("open");
     }
     this.onFrame(frame);
   }
@@ -202,11 +217,16 @@ export class LiveConnection {
     }
   }
 
-  private later(): void {
+  private tell(state: LinkState): void {
+    this.onState(state, this.attempt < TOLD_FROM ? "" : this.reason);
+  }
+
+  private later(reason: string): void {
     if (this.closed) return;
-    this.onState("reconnecting");
+    this.reason = reason;
     clearTimeout(this.retry);
     this.retry = setTimeout(() => void this.connect(), backOff(this.attempt++));
+    this.tell("reconnecting");
   }
 }
 

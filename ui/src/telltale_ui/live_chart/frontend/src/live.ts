@@ -104,6 +104,8 @@ export class LiveScreen {
   private colours: Colours;
   private together: boolean;
   private link: LinkState = "connecting";
+  /** Why there is no connection, once that lasts. */
+  private reason = "";
   private fresh = 0;
   private dropped = 0;
   private droppedAt = 0;
@@ -139,7 +141,7 @@ export class LiveScreen {
         if (frame.type === "readings" && !frame.history) this.clock.take(frame.sentAt);
         if (this.intake.take(frame, performance.now())) this.schedule();
       },
-      (state) => this.setLink(state), () => this.page.onAccountChanged(),
+      (state, reason) => this.setLink(state, reason), () => this.page.onAccountChanged(),
     );
     this.tickers = [setInterval(() => this.look(), LOOK_MS), setInterval(() => this.keepUp(), UPKEEP_MS)];
     document.addEventListener("visibilitychange", this.onVisibility);
@@ -231,8 +233,9 @@ export class LiveScreen {
 
   // --- what arrives
 
-  private setLink(link: LinkState): void {
+  private setLink(link: LinkState, reason: string): void {
     this.link = link;
+    this.reason = reason;
     // The session has ended: loading the page anew shows the sign-in page, which returns here.
     if (link === "signed-out") location.reload();
     if (!this.intake.wasSubscribed && link === "reconnecting") {
@@ -358,6 +361,6 @@ export class LiveScreen {
     for (const [name, value] of Object.entries(figures)) dataset[name] = String(value);
     const age = newest === null ? null : this.clock.now() - newest;
     const lag = performance.now() - this.droppedAt < LAG_SHOWN_MS ? this.dropped : 0;
-    this.status.show(this.state, age, this.view.isHeld, this.fresh, lag);
+    this.status.show(this.state, this.reason, age, this.view.isHeld, this.fresh, lag);
   }
 }

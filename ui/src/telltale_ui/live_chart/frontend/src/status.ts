@@ -55,9 +55,9 @@ export class StatusBar {
     this.lag.dataset["testid"] = "live-lag";
   }
 
-  show(state: ScreenState, newestAge: number | null, held: boolean, fresh: number, dropped: number): void {
+  show(state: ScreenState, reason: string, newestAge: number | null, held: boolean, fresh: number, dropped: number): void {
     this.badge.className = `badge ${state}`;
-    setText(this.label, LABELS[state]);
+    setText(this.label, reason === "" ? LABELS[state] : `${LABELS[state]}: ${reason}`);
     setText(this.age, newestAge === null ? "" : `newest ${formatAge(newestAge)} ago`);
     setText(this.pause, held ? "Resume" : "Pause");
     setHidden(this.fresh, !held || fresh === 0);
