@@ -92,6 +92,8 @@ def _make_secrets(layout: Layout, user: Mapping[str, str]) -> None:
 
 
 def _migrate(layout: Layout, user: Mapping[str, str]) -> None:
+    servers.apply_accounts(layout)
+
     def run(process: Process) -> None:
         command = [str(environment.PYTHON), "-m", process.module]
         variables = os.environ | _environment(layout, process, user)
@@ -143,7 +145,6 @@ def up(layout: Layout, options: argparse.Namespace) -> int:
     with timing.step("private MariaDB and RabbitMQ"):
         _start_servers(layout, supervisor, user, _service_programs(layout, user))
     with timing.step("database accounts and migrations"):
-        servers.apply_accounts(layout)
         _migrate(layout, user)
     with timing.step("services and UI healthy"):
         supervisor.start([process.name for process in SERVICES])
@@ -209,6 +210,14 @@ def down(layout: Layout, _options: argparse.Namespace) -> int:
     supervisor.shutdown()
     supervisor.end_orphans()  # rabbitmqctl starts an epmd where it finds none
     print("everything is stopped; data and secrets stay in", layout.run)
+    return 0
+
+
+def migrate(layout: Layout, options: argparse.Namespace) -> int:
+    """Bring the databases of a running stack to the newest schema, beside its services."""
+    user = user_settings(options.env_file)
+    _make_secrets(layout, user)
+    _migrate(layout, user)
     return 0
 
 
@@ -289,17 +298,14 @@ def restore(layout: Layout, options: argparse.Namespace) -> int:
     def stop_services() -> None:
         supervisor.stop([name for name in supervisor.processes() if name not in servers.SERVERS])
 
-    def migrate() -> None:
-        servers.apply_accounts(layout)
-        _migrate(layout, user)
-
-    steps = keeping.Steps(start_servers, stop_services, migrate)
+    steps = keeping.Steps(start_servers, stop_services, lambda: _migrate(layout, user))
     return keeping.restore(Database.native(layout), path, steps, replace=options.replace)
 
 
 _COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
     "up": up,
     "down": down,
+    "migrate": migrate,
     "start": start,
     "stop": stop,
     "kill": kill,

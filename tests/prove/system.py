@@ -70,6 +70,10 @@ class System:
         self._stack("up", "--group", "dev", *links, settings=settings)
         self.servers = Servers.read(self.folder)
 
+    def migrate(self) -> None:
+        """Run the migrations of this version, beside whatever services run."""
+        self._stack("migrate")
+
     def stop(self) -> None:
         """Stop all of it; its folder stays for a look at the logs."""
         self._stack("down")
@@ -124,12 +128,15 @@ class System:
     async def signal(self, name: str, number: signal.Signals) -> int:
         """Send a signal to a process, once it runs; returns its id."""
         while True:
-            pid = int((await self._processes())[name]["pid"])
-            if pid:
+            if pid := await self.pid(name):
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
                     return pid
             await asyncio.sleep(0.1)
+
+    async def pid(self, name: str) -> int:
+        """The id of a process; 0 while it does not run."""
+        return int((await self._processes())[name]["pid"])
 
     async def until_running(self, name: str) -> None:
         """Wait until supervisord counts a process as started: one that keeps dying sooner it gives up."""

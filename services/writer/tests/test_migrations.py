@@ -25,8 +25,8 @@ from telltale_shared.system_events import now_us
 from telltale_shared.testing import Access, Servers, eventually
 from telltale_shared.testing_migrations import described, upgrade, upgrade_in_pieces
 
-from .version_before import SCHEMA_VERSION as VERSION_BEFORE
-from .version_before import WriterBefore
+from .writer_before_ledger import SCHEMA_VERSION as BEFORE_LEDGER
+from .writer_before_ledger import WriterBefore
 
 # Each step is a process of its own, as it is in a real upgrade: on a busy machine that takes its time.
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
@@ -172,7 +172,7 @@ async def test_a_service_starts_on_a_newer_schema_that_serves_it_and_on_no_other
 async def test_the_way_back_serves_no_longer(new_migrated: Callable[[], Access]) -> None:
     access = new_migrated()
     async with connected(access) as engine:
-        await asyncio.to_thread(migrate, access, VERSION_BEFORE, command="downgrade")
+        await asyncio.to_thread(migrate, access, BEFORE_LEDGER, command="downgrade")
         assert SCHEMA_VERSION not in await served(engine)
         with pytest.raises(SchemaVersionMismatch):
             await check_schema_version(engine, SCHEMA_VERSION)
@@ -180,9 +180,9 @@ async def test_the_way_back_serves_no_longer(new_migrated: Callable[[], Access])
         await check_schema_version(engine, SCHEMA_VERSION)
 
 
-async def test_an_upgrade_under_load_loses_no_reading(new_database: Callable[[], Access]) -> None:
+async def test_what_a_writer_before_the_ledger_settles_is_made_up_for(new_database: Callable[[], Access]) -> None:
     access = new_database()
-    migrate(access, VERSION_BEFORE)
+    migrate(access, BEFORE_LEDGER)
     async with connected(access) as engine:
         today = datetime.now(UTC).date()
         await ensure_partitions(engine, PartitionedTable("records", 365), today=today)
@@ -232,7 +232,7 @@ async def test_an_upgrade_under_load_loses_no_reading(new_database: Callable[[],
 
 async def test_a_migration_waits_for_a_long_read_without_blocking_others(new_database: Callable[[], Access]) -> None:
     access = new_database()
-    migrate(access, VERSION_BEFORE)
+    migrate(access, BEFORE_LEDGER)
     async with connected(access) as engine, engine.connect() as reader:
         await reader.execute(text("SELECT * FROM producers"))  # an open transaction holds the table's structure
         upgrading = asyncio.create_task(asyncio.to_thread(migrate, access, "head"))

@@ -1,7 +1,7 @@
-"""How the writer of the version before settled numbers, frozen: its own statements on the schema that it knew.
+"""How the writer before ``2026_11_24_ledger`` settled numbers, a reading at a time: its statements, on its schema.
 
-``2026_11_24_sensitivity`` knew neither missing numbers in a column nor any figure of a day but what was settled. When
-the next migration is made, this becomes the writer that runs now.
+It knew neither missing numbers in a column nor any figure of a day but what was settled: what it leaves out, later
+writers make up for (``store/ledger_upkeep``). Whole services of an earlier version are in ``tests/test_upgrade.py``.
 """
 
 from dataclasses import dataclass
