@@ -142,10 +142,16 @@ def up(layout: Layout, options: argparse.Namespace) -> int:
     if not supervisor.is_running():
         supervisor.end_orphans()
     _check_ports(layout, supervisor, PORTS)
+    # Beside what runs; the next step stops what is to be replaced.
+    migrated = servers.mariadb_answers(layout)
+    if migrated:
+        with timing.step("database accounts and migrations"):
+            _migrate(layout, user)
     with timing.step("private MariaDB and RabbitMQ"):
         _start_servers(layout, supervisor, user, _service_programs(layout, user))
-    with timing.step("database accounts and migrations"):
-        _migrate(layout, user)
+    if not migrated:
+        with timing.step("database accounts and migrations"):
+            _migrate(layout, user)
     with timing.step("services and UI healthy"):
         supervisor.start([process.name for process in SERVICES])
         _wait_until_healthy(layout, supervisor)
