@@ -10,9 +10,9 @@ from telltale_ui.feedback import describe
 def test_an_error_is_a_sentence_with_its_fields_and_the_request_id() -> None:
     fields = [{"field": "new_value", "message": "too high"}]
     error = ApiError("Not valid", "check new_value", status=422, request_id="abc", fields=fields)
-    assert describe(error) == "New value: too high  \nRequest id: `abc`"
+    assert describe(error) == "New value\\: too high  \nRequest id: `abc`"
     error = ApiError("Not valid", "these are too many", status=422, fields=fields)
-    assert describe(error) == "These are too many  \nNew value: too high"
+    assert describe(error) == "These are too many  \nNew value\\: too high"
 
 
 def _page(status: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telltale_alerts import keeping, monitor
@@ -290,6 +291,45 @@ async def test_while_the_database_is_away_the_stream_waits_for_changes_only(
     await again.begin()
     assert again.evaluator.clock.kept == watching.evaluator.clock.kept
     assert again.evaluator.clock.kept.blind_until == 0, "nothing was missed"
+
+
+async def _say_nothing(*_: Any) -> Any:
+    await asyncio.sleep(600)
+
+
+async def _have_no_connection_left(*_: Any) -> Any:
+    raise PoolTimeout("the pool is exhausted")
+
+
+@pytest.mark.parametrize("fail", [_say_nothing, _have_no_connection_left])
+async def test_a_database_that_says_nothing_or_has_no_connection_left_is_away(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, fail: Callable[..., Any]
+) -> None:
+    watching = _monitor(engine)
+    await watching.begin()
+    for name, seconds in (("ATTEMPT_SECONDS", 0.05), ("KEEP_PERIOD", 0.01), ("RETRY_SECONDS", 0.01)):
+        monkeypatch.setattr(monitor, name, seconds)
+    with monkeypatch.context() as away:
+        away.setattr(monitor, "in_transaction", fail)
+        away.setattr(monitor, "enabled_rules", fail)
+        with pytest.raises((TimeoutError, PoolTimeout)):
+            await watching.follow(by="Ada")
+        taking = asyncio.create_task(watching.take(_event(7, 97.0, 1)))
+        await eventually(lambda: "TimeoutError" in str(watching.problem))
+    monkeypatch.setattr(monitor, "ATTEMPT_SECONDS", 60)
+    await asyncio.wait_for(taking, 60)
+    assert [row.state for row in await rows(engine, "SELECT state FROM history")] == ["firing"]
+    keeping_place = asyncio.create_task(watching.keep())
+    with monkeypatch.context() as away:
+        away.setattr(monitor, "ATTEMPT_SECONDS", 0.05)
+        away.setattr(monitor, "enabled_rules", fail)
+        await asyncio.sleep(0.3)
+        assert not keeping_place.done()
+        async with engine.begin() as connection:
+            await connection.execute(text("DELETE FROM rules WHERE NOT built_in"))
+    await eventually(lambda: len(watching.evaluator.rules) == 1)  # the built-in one
+    keeping_place.cancel()
+    await asyncio.wait([keeping_place])
 
 
 async def test_old_alerts_and_series_are_forgotten(engine: AsyncEngine) -> None:

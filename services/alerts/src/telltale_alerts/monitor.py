@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_alerts import keeping, metrics
@@ -26,6 +27,10 @@ log = structlog.get_logger("telltale.alerts")
 KEEP_PERIOD = 1.0
 """Seconds between two times that the place in the stream is kept while no alert changes."""
 RETRY_SECONDS = 2.0
+ATTEMPT_SECONDS = 60.0
+"""After which an attempt counts as failed: the server ends a statement earlier, so its link is silent."""
+AWAY = (DBAPIError, PoolTimeout, OSError, TimeoutError)
+"""How a database that is away shows itself."""
 PATIENCE = 5.0
 """Seconds that a request waits for its turn."""
 BOOKKEEPING = 1
@@ -183,7 +188,7 @@ class Monitor:
         """Keep what there is; whether the database took it."""
         try:
             await self._keep()
-        except (DBAPIError, OSError, TimeoutError) as error:
+        except AWAY as error:
             self._problem = f"the database does not take what was evaluated: {type(error).__name__}"
             log.warning("alerts held", error=str(error)[:300])
             return False
@@ -211,14 +216,15 @@ class Monitor:
             return written
 
         changed = [change.state for change in evaluator.changes]
-        try:
-            written = await in_transaction(self._engine, work)
-        except keeping.AlreadyKept:
-            await self._read_kept()
-        else:
-            written.apply([*(change.alert for change in evaluator.changes), *evaluator.touched_alerts])
-            evaluator.kept()
-            self._kept, self._kept_at = place, now
+        async with asyncio.timeout(ATTEMPT_SECONDS):
+            try:
+                written = await in_transaction(self._engine, work)
+            except keeping.AlreadyKept:
+                await self._read_kept()
+            else:
+                written.apply([*(change.alert for change in evaluator.changes), *evaluator.touched_alerts])
+                evaluator.kept()
+                self._kept, self._kept_at = place, now
         self._attempt, self._problem = None, None
         for state in changed:
             metrics.CHANGES.labels(state).inc()
@@ -260,10 +266,10 @@ class Monitor:
     async def _read_database(self) -> None:
         by, self._behind_database = self._behind_database, ""
         try:
-            async with self._engine.connect() as connection:
+            async with asyncio.timeout(ATTEMPT_SECONDS), self._engine.connect() as connection:
                 rules = await enabled_rules(connection)
                 silences = await lasting_silences(connection, self._clock())
-        except (DBAPIError, OSError, TimeoutError):
+        except AWAY:
             self._behind_database = by
             raise
         self._evaluator.set_rules(rules)
@@ -272,7 +278,7 @@ class Monitor:
     async def _catch_up(self) -> None:
         try:
             await self._read_database()
-        except (DBAPIError, OSError, TimeoutError) as error:
+        except AWAY as error:
             log.warning("changed rules and silences are not watched by yet", error=str(error)[:200])
 
     async def acknowledge(self, alert_id: int, *, by: str, note: str) -> Alert | None:
