@@ -113,11 +113,11 @@ class Api:
         """No rules but the built-in one, no alerts, no history."""
         async with self.app.state.engine.begin() as connection:
             await connection.execute(text("DELETE FROM rules WHERE NOT built_in"))
-        await self.monitor.follow(by="nobody")
+        await self.monitor.take_up_changes(by="nobody")
         async with self.app.state.engine.begin() as connection:
             for table in TABLES:
                 await connection.execute(text(f"DELETE FROM {table}"))
-        await self.monitor.follow(by="nobody")
+        await self.monitor.take_up_changes(by="nobody")
 
 
 def a_rule(**changed: Any) -> dict[str, Any]:

@@ -313,7 +313,7 @@ async def test_a_database_that_says_nothing_or_has_no_connection_left_is_away(
         away.setattr(monitor, "in_transaction", fail)
         away.setattr(monitor, "enabled_rules", fail)
         with pytest.raises((TimeoutError, PoolTimeout)):
-            await watching.follow(by="Ada")
+            await watching.take_up_changes(by="Ada")
         taking = asyncio.create_task(watching.take(_event(7, 97.0, 1)))
         await eventually(lambda: "TimeoutError" in str(watching.problem))
     monkeypatch.setattr(monitor, "ATTEMPT_SECONDS", 60)

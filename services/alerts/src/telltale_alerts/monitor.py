@@ -253,7 +253,7 @@ class Monitor:
         finally:
             self._lock.release()
 
-    async def follow(self, *, by: str) -> None:
+    async def take_up_changes(self, *, by: str) -> None:
         """Rules or silences were changed in the database, by somebody: watch by them and keep to them.
 
         Raises:

@@ -111,7 +111,7 @@ class RuleService:
         except IntegrityError as error:
             raise _name_taken() from error
         assert stored is not None  # noqa: S101 - it was written in the same transaction
-        await self._monitor.follow(by=actor.name)
+        await self._monitor.take_up_changes(by=actor.name)
         return stored
 
 

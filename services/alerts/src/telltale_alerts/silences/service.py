@@ -57,7 +57,7 @@ class SilenceService:
             return await repository.by_id(connection, silence_id)
 
         row = await in_transaction(self._engine, work)
-        await self._monitor.follow(by=actor.name)
+        await self._monitor.take_up_changes(by=actor.name)
         return row
 
     async def end(self, silence_id: int, actor: Actor) -> None:
@@ -77,7 +77,7 @@ class SilenceService:
                 await audit.record(connection, actor, "silence.ended", row.reason)
 
         await in_transaction(self._engine, work)
-        await self._monitor.follow(by=actor.name)
+        await self._monitor.take_up_changes(by=actor.name)
 
 
 def _end_of(body: SilenceBody, now: int) -> int:
