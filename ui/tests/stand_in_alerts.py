@@ -124,9 +124,17 @@ class Alerts:
     async def create_webhook(self, request: Request) -> Response:
         body = await request.json()
         at = replies.iso(replies.now_us())
-        row = {**body, "id": str(len(self.webhooks) + 1), "enabled": True, "changed_at": at, "changed_by": "Demo admin"}
+        row = {**body, "id": str(len(self.webhooks) + 1), "changed_at": at, "changed_by": "Demo admin"}
         self.webhooks.append(row)
         return JSONResponse({**row, "secret": "whsec_stand-in"}, 201)
+
+    async def webhook(self, request: Request) -> Response:
+        row = next(one for one in self.webhooks if one["id"] == request.path_params["id"])
+        if request.method == "DELETE":
+            self.webhooks.remove(row)
+            return Response(status_code=204)
+        row.update(await request.json(), changed_at=replies.iso(replies.now_us()))
+        return JSONResponse(row)
 
     async def deliveries(self, request: Request) -> Response:
         return self._listing([])
@@ -147,5 +155,6 @@ class Alerts:
             Route(f"{api}/silences/{{id}}", self.end_silence, methods=["DELETE"]),
             Route(f"{api}/webhooks", self.list_webhooks),
             Route(f"{api}/webhooks", self.create_webhook, methods=["POST"]),
+            Route(f"{api}/webhooks/{{id}}", self.webhook, methods=["PUT", "DELETE"]),
             Route(f"{api}/webhooks/{{id}}/deliveries", self.deliveries),
         ]

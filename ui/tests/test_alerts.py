@@ -82,7 +82,9 @@ def test_a_viewer_looks_and_changes_nothing(open_as: Callable[..., Page]) -> Non
     expect(page.get_by_text("Making and changing rules needs the role USER.")).to_be_visible(timeout=SOON)
 
 
-def test_the_secret_of_a_webhook_is_shown_once(open_as: Callable[..., Page]) -> None:
+def test_a_webhook_shows_its_secret_once_and_is_switched_off_and_deleted(
+    open_as: Callable[..., Page],
+) -> None:
     page = open_as("Admin", "/alerts?alerts_part=Webhooks")
     page.get_by_role("button", name="New webhook").click()
     dialog = page.get_by_role("dialog")
@@ -93,3 +95,22 @@ def test_the_secret_of_a_webhook_is_shown_once(open_as: Callable[..., Page]) -> 
     page.reload()
     expect(page.get_by_text("Nothing was sent to it yet.")).to_be_visible(timeout=SOON)
     expect(page.get_by_text("whsec_stand-in")).to_have_count(0)
+    page.get_by_role("button", name="Edit").click()
+    dialog.get_by_label("Name").fill("pager of the night")
+    dialog.get_by_text("Switched on").click()
+    expect(dialog.get_by_text("what waits for it is given up")).to_be_visible(timeout=SOON)
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The webhook is saved.")).to_be_visible(timeout=SOON)
+    expect(dialog).to_have_count(0)
+    page.get_by_role("button", name="Delete").click()
+    expect(dialog.get_by_text("pager of the night: https://example.com/alerts")).to_be_visible(timeout=SOON)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("button", name="Edit").click()
+    expect(dialog.get_by_label("Name")).to_have_value("pager of the night", timeout=SOON)
+    expect(dialog.get_by_label("Switched on")).not_to_be_checked()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Nobody else is told")).to_be_visible(timeout=SOON)

@@ -66,6 +66,10 @@ class AlertCalls(UserCalls):
         """A new webhook, with the secret that is shown this once."""
         return self._send("POST", f"{self._alerts}/webhooks", body)
 
+    def change_webhook(self, webhook_id: str, body: Json) -> None:
+        """Change all of a webhook but its secret."""
+        self._call("PUT", f"{self._alerts}/webhooks/{webhook_id}", body=body)
+
     def delete_webhook(self, webhook_id: str) -> None:
         """Tell a webhook nothing more."""
         self._call("DELETE", f"{self._alerts}/webhooks/{webhook_id}")

@@ -22,21 +22,62 @@ DELIVERY_COLUMNS = {
 }
 
 
-@st.dialog("New webhook", icon=":material/webhook:")
-def _create_dialog() -> None:
-    name = st.text_input("Name", key="webhook_name", max_chars=100)
-    url = st.text_input("Address", key="webhook_url", placeholder="https://example.com/alerts", max_chars=1000)
-    severity = st.selectbox("From severity", words.SEVERITIES, 1, key="webhook_severity")
+@st.dialog("Webhook", icon=":material/webhook:")
+def _dialog(webhook: dict[str, Any] | None = None) -> None:
+    """A new webhook, or ``webhook`` to be changed."""
+    body = _form(webhook or {})
     if not st.button("Save", type="primary", icon=":material/check:", key="webhook_save"):
         return
     try:
-        made = login.api().create_webhook({"name": name or "", "url": url or "", "min_severity": severity})
+        if webhook is None:
+            _show_secret(login.api().create_webhook(body))
+            return
+        login.api().change_webhook(webhook["id"], body)
     except ApiError as error:
         st.error(feedback.describe(error), title=error.title, icon=":material/error:")
-        return
+    else:
+        feedback.done("The webhook is saved.")
+        st.rerun()
+
+
+def _form(old: dict[str, Any]) -> dict[str, Any]:
+    key = f"{old.get('id', 'new')}_{old.get('changed_at', '')}"
+    name = st.text_input("Name", old.get("name", ""), key=f"webhook_name_{key}", max_chars=100)
+    url = st.text_input(
+        "Address", old.get("url", ""), key=f"webhook_url_{key}", placeholder="https://example.com/alerts",
+        max_chars=1000,
+    )  # fmt: skip
+    severity = st.selectbox(
+        "From severity", words.SEVERITIES, words.SEVERITIES.index(old.get("min_severity", "warning")),
+        key=f"webhook_severity_{key}",
+    )  # fmt: skip
+    enabled = st.toggle("Switched on", old.get("enabled", True), key=f"webhook_enabled_{key}")
+    if old and not enabled:
+        st.caption("It is told nothing more, and what waits for it is given up.")
+    return {"name": name or "", "url": url or "", "min_severity": severity, "enabled": enabled}
+
+
+def _show_secret(made: dict[str, Any]) -> None:
     st.success("It is told from now on. Its secret is shown this once:", icon=":material/key:")
     st.code(made["secret"], language=None)
     st.caption("With it the receiver checks X-Telltale-Signature: HMAC-SHA256 over its t, a dot and the body.")
+
+
+@st.dialog("Delete webhook", icon=":material/delete:")
+def _delete_dialog(webhook: dict[str, Any]) -> None:
+    st.markdown(f"**{literal(webhook['name'])}**: {literal(webhook['url'])}")
+    st.markdown(
+        "It is told nothing more. Its secret and the list of what was sent to it go, too: this cannot be undone."
+    )
+    if not st.button("Delete", type="primary", icon=":material/delete:", key="webhook_delete_confirm"):
+        return
+    try:
+        login.api().delete_webhook(webhook["id"])
+    except ApiError as error:
+        st.error(feedback.describe(error), title=error.title, icon=":material/error:")
+    else:
+        feedback.done("The webhook is deleted.")
+        st.rerun()
 
 
 def show() -> None:
@@ -44,7 +85,7 @@ def show() -> None:
     api = login.api()
     webhooks = api.webhooks()
     if st.button("New webhook", icon=":material/add:", key="webhook_new"):
-        _create_dialog()
+        _dialog()
     if not webhooks:
         feedback.show_empty("Nobody else is told", "A webhook gets alerts as signed JSON.", icon=":material/webhook:")
         return
@@ -56,10 +97,10 @@ def show() -> None:
             tried = api.try_webhook(names[chosen]["id"])
             outcome = "The receiver took it." if tried["delivered"] else f"Not taken: {tried['problem']}."
             st.toast(literal(outcome), icon=":material/send:")
+        if st.button("Edit", icon=":material/edit:", key="webhook_edit"):
+            _dialog(names[chosen])
         if st.button("Delete", icon=":material/delete:", key="webhook_delete"):
-            api.delete_webhook(names[chosen]["id"])
-            feedback.done("The webhook is deleted.")
-            st.rerun()
+            _delete_dialog(names[chosen])
     _deliveries(names[chosen])
 
 
