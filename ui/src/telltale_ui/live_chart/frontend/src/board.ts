@@ -46,10 +46,6 @@ export class Board {
     return [...this.panels.values()].flatMap((panel) => panel.series);
   }
 
-  get size(): number {
-    return this.panels.size;
-  }
-
   /** Seconds that one pixel of the charts stands for. */
   pixelOf([from, to]: Stretch): number {
     const first = this.panels.values().next().value;

@@ -107,7 +107,7 @@ export class LiveConnection {
   }
 
   /** Know what the page is drawn for now; asks for nothing. */
-  follow(subscription: Subscription): void {
+  remember(subscription: Subscription): void {
     this.subscription = subscription;
   }
 

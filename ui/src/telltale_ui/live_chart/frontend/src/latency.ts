@@ -15,10 +15,6 @@ export class LatencyWindow {
     this.next = (this.next + 1) % this.size;
   }
 
-  get count(): number {
-    return this.held.length;
-  }
-
   /** The value that `share` (0 to 1) of the measurements do not exceed (nearest rank), null without any. */
   percentile(share: number): number | null {
     if (this.held.length === 0) return null;

@@ -168,7 +168,7 @@ export class LiveScreen {
     const same = (a: readonly string[], b: readonly string[]): boolean => a.join("\u0000") === b.join("\u0000");
     const sameSeries = same(before.sources, settings.sources) && same(before.categories, settings.categories);
     if (!sameSeries || settings.minutes > before.minutes) this.connection.resubscribe(settings);
-    else this.connection.follow(settings);
+    else this.connection.remember(settings);
     if (settings.minutes !== before.minutes || settings.stretch?.join() !== before.stretch?.join()) {
       this.view.show(settings.minutes * 60, settings.stretch);
     }
@@ -177,7 +177,7 @@ export class LiveScreen {
     this.anomaliesChanged = true;
     this.takeAlerts();
     this.arrange();
-    this.follow(settings.pointAt);
+    this.pointAt(settings.pointAt);
     this.keepUp();
     this.schedule();
   }
@@ -255,7 +255,7 @@ export class LiveScreen {
   }
 
   /** Point at a series that the page is about, once it has a chart. */
-  private follow(target: Settings["pointAt"]): void {
+  private pointAt(target: Settings["pointAt"]): void {
     if (target === null || target.id <= this.pointedAt) return;
     const series = this.chosen.find((one) => one.info.source === target.source && one.info.category === target.category);
     if (series === undefined) return;

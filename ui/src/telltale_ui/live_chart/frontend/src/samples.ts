@@ -61,11 +61,6 @@ export class Samples {
     return low;
   }
 
-  /** Adds a reading; one for an instant already held replaces it. Returns whether it is new. */
-  add(time: number, value: number): boolean {
-    return this.addAll([time], [value]) === 1;
-  }
-
   /** Adds readings in any order; one for an instant already held replaces it. Returns how many are new. */
   addAll(times: readonly number[], values: readonly number[]): number {
     let at = 0;

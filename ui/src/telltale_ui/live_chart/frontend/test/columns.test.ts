@@ -5,7 +5,7 @@ import { Samples } from "../src/samples";
 
 const filled = (times: number[]): Samples => {
   const samples = new Samples();
-  for (const time of times) samples.add(time, time * 10);
+  for (const time of times) samples.addAll([time], [time * 10]);
   return samples;
 };
 
@@ -25,7 +25,7 @@ test("a pause of more than three usual intervals is a gap, one of three is not",
 test("a marked gap breaks the line however short it is", () => {
   const samples = filled([0, 1, 2]);
   samples.markGap();
-  samples.add(3, 30);
+  samples.addAll([3], [30]);
   assert.deepEqual(poured(samples, 0, 5).values, [0, 10, 20, null, 30]);
   assert.equal(poured(samples, 0, 5).gaps[0]?.reason, "not received");
 });
@@ -33,7 +33,7 @@ test("a marked gap breaks the line however short it is", () => {
 test("a marked gap is filled with what others know, and stays a gap where they know nothing", () => {
   const samples = filled([0, 1, 2]);
   samples.markGap();
-  samples.add(30, 300);
+  samples.addAll([30], [300]);
   const columns = new Columns();
   pour(samples, 0, 40, 0.001, columns, (from, to, into) => {
     assert.ok(from >= 2 && to === 30);
@@ -80,7 +80,7 @@ test("the line reaches one reading beyond each end of the view", () => {
 test("thinning keeps the extremes and the gaps, and invents none", () => {
   const samples = new Samples(20_000);
   for (let second = 0; second < 10_000; second++) {
-    if (second < 6_000 || second > 7_000) samples.add(second, second === 1234 ? 500 : Math.sin(second));
+    if (second < 6_000 || second > 7_000) samples.addAll([second], [second === 1234 ? 500 : Math.sin(second)]);
   }
   const { times, values, gaps } = poured(samples, 0, 10_000, 50);
   assert.ok(times.length <= 420);
@@ -92,7 +92,7 @@ test("thinning keeps the extremes and the gaps, and invents none", () => {
 
 test("what is drawn of a pixel does not change while the view moves on", () => {
   const samples = new Samples(20_000);
-  for (let row = 0; row < 9_000; row++) samples.add(row / 20, Math.sin(row * 1.7));
+  for (let row = 0; row < 9_000; row++) samples.addAll([row / 20], [Math.sin(row * 1.7)]);
   const inside = (columns: Columns): string =>
     columns.times.flatMap((time, place) => (time > 100 && time < 300 ? [`${time}:${columns.values[place]}`] : [])).join();
   assert.equal(inside(poured(samples, 50, 350, 0.75)), inside(poured(samples, 50.4, 350.4, 0.75)));

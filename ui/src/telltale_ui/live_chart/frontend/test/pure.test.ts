@@ -61,7 +61,6 @@ test("percentiles by nearest rank over the newest measurements", () => {
   const window = new LatencyWindow(100);
   assert.equal(window.percentile(0.95), null);
   for (let value = 1; value <= 200; value++) window.add(value);
-  assert.equal(window.count, 100);
   assert.equal(window.percentile(0.5), 150);
   assert.equal(window.percentile(0.95), 195);
   assert.equal(window.percentile(1), 200);

@@ -4,7 +4,7 @@ import { Samples } from "../src/samples";
 
 const filled = (times: number[], capacity = 100): Samples => {
   const samples = new Samples(capacity);
-  for (const time of times) samples.add(time, time * 10);
+  for (const time of times) samples.addAll([time], [time * 10]);
   return samples;
 };
 
@@ -16,7 +16,7 @@ test("a full ring forgets its oldest readings", () => {
 
 test("a ring grows to its limit without losing or mixing readings", () => {
   const samples = new Samples(3_000);
-  for (let time = 0; time < 5_000; time++) samples.add(time, time * 10);
+  for (let time = 0; time < 5_000; time++) samples.addAll([time], [time * 10]);
   assert.equal(samples.length, 3_000);
   assert.equal(samples.time(0), 2_000);
   assert.deepEqual(samples.last, { time: 4_999, value: 49_990 });
@@ -43,7 +43,7 @@ test("readings in batches end like readings one by one, and as many are new", ()
     for (let batch = 0; batch < 3; batch++) {
       const times = Array.from({ length: 6 }, () => Math.floor(Math.random() * 30));
       const sorted = [...times].sort((a, b) => a - b);
-      const fresh = sorted.filter((time) => one.add(time, time * 10)).length;
+      const fresh = sorted.filter((time) => one.addAll([time], [time * 10]) > 0).length;
       assert.equal(many.addAll(sorted, sorted.map((time) => time * 10)), fresh, `capacity ${capacity}: ${sorted}`);
     }
     assert.deepEqual(held(many), held(one));
@@ -52,7 +52,7 @@ test("readings in batches end like readings one by one, and as many are new", ()
 
 test("a reading for a known instant replaces it and is not new", () => {
   const samples = filled([1, 2, 3]);
-  assert.equal(samples.add(2, 99), false);
+  assert.equal(samples.addAll([2], [99]), 0);
   assert.deepEqual([0, 1, 2].map((row) => samples.value(row)), [10, 99, 30]);
 });
 
@@ -60,7 +60,7 @@ test("a marked gap is no reading, and is found again", () => {
   const samples = filled([0, 1, 2]);
   samples.markGap();
   samples.markGap();
-  samples.add(30, 300);
+  samples.addAll([30], [300]);
   assert.deepEqual(samples.last, { time: 30, value: 300 });
   assert.equal(samples.length, 5);
   const missed = samples.missed(0, 40, 60);
@@ -81,18 +81,18 @@ test("what is older than asked for is forgotten", () => {
   const samples = filled([1, 2, 3, 4, 5]);
   samples.forget(3);
   assert.deepEqual(held(samples), [3, 4, 5]);
-  samples.add(2, 20);
-  samples.add(6, 60);
+  samples.addAll([2], [20]);
+  samples.addAll([6], [60]);
   assert.deepEqual(held(samples), [2, 3, 4, 5, 6]);
 });
 
 test("an irregular series has longer pauses before one is a gap; one outage teaches nothing", () => {
   const regular = new Samples();
-  for (let time = 0; time < 20; time++) regular.add(time, 0);
-  regular.add(100, 0);
+  for (let time = 0; time < 20; time++) regular.addAll([time], [0]);
+  regular.addAll([100], [0]);
   assert.equal(regular.gap, 3);
   const irregular = new Samples();
-  for (let time = 0, step = 0; step < 30; step++) irregular.add((time += step % 5 === 0 ? 6 : 1), 0);
+  for (let time = 0, step = 0; step < 30; step++) irregular.addAll([(time += step % 5 === 0 ? 6 : 1)], [0]);
   assert.ok(irregular.gap >= 9);
 });
 

@@ -78,7 +78,7 @@ test("the file has the readings in view, exact to the microsecond, and no gap ma
   const series = new LiveSeries({ source: 'press "3"', category: "a,b", unit: null });
   series.samples.addAll([1_795_467_600.000001, 1_795_467_601.5], [0.1, 2]);
   series.samples.markGap();
-  series.samples.add(1_795_467_700, 3);
+  series.samples.addAll([1_795_467_700], [3]);
   const text = csvOf([series], [1_795_467_600, 1_795_467_650]);
   assert.equal(text, [
     "source,category,observed_at,value,unit",
