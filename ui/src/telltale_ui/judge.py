@@ -1,6 +1,7 @@
 """The dialog in which a person confirms or dismisses an anomaly."""
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,10 +12,10 @@ from telltale_ui.api_client import ApiError
 from telltale_ui.markdown import literal
 
 _LOOKS, _LOOK_SECONDS = 6, 0.5
-_JUDGED = "live_judged"
+_JUDGED, _SETTLED = "live_judged", "live_settled"
 
 
-def find_anomaly(clicked: dict[str, Any]) -> dict[str, Any] | None:
+def find_anomaly(clicked: Mapping[str, Any]) -> dict[str, Any] | None:
     """The stored anomaly behind a marker or feed entry; ``None`` while it is not stored yet."""
     at = times.from_microseconds(int(clicked["observed_at"]))
     page = login.api().anomalies(
@@ -93,8 +94,24 @@ def judge_dialog(clicked: dict[str, Any]) -> None:
     st.rerun()
 
 
-def judge(clicked: dict[str, Any], verdict: str | None) -> None:
-    """Store the verdict of somebody who judged in the feed. For callbacks: the run that follows shows it."""
+def settled() -> int:
+    """Up to which number the verdicts that were given in the feed have been dealt with."""
+    number: int = st.session_state.get(_SETTLED, 0)
+    return number
+
+
+def judge(given: Sequence[Mapping[str, Any]]) -> None:
+    """Store verdicts that were given in the feed, each once: it tells all until it hears that they are settled.
+
+    For callbacks: the run that follows shows them.
+    """
+    for one in given:
+        if one["number"] > settled():
+            _judge(one, one["verdict"])
+            st.session_state[_SETTLED] = one["number"]
+
+
+def _judge(clicked: Mapping[str, Any], verdict: str | None) -> None:
     try:
         found = _find_once_stored(clicked)
         if found is None:
@@ -105,7 +122,7 @@ def judge(clicked: dict[str, Any], verdict: str | None) -> None:
         st.toast(feedback.describe(error), icon=":material/error:")
 
 
-def _find_once_stored(clicked: dict[str, Any]) -> dict[str, Any] | None:
+def _find_once_stored(clicked: Mapping[str, Any]) -> dict[str, Any] | None:
     """An anomaly is on the screen before it is in the database, by about a second."""
     for _ in range(_LOOKS - 1):
         found = find_anomaly(clicked)

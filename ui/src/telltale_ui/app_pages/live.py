@@ -9,7 +9,7 @@ from telltale_ui import feedback, login, ranges
 from telltale_ui.api_client import ApiError
 from telltale_ui.filters import series_filters
 from telltale_ui.inject import inject_dialog, point_at
-from telltale_ui.judge import judge, judge_dialog, verdicts
+from telltale_ui.judge import judge, judge_dialog, settled, verdicts
 from telltale_ui.live_chart import Chosen, live_chart
 from telltale_ui.sensitivity import sensitivity_dialog
 
@@ -89,10 +89,11 @@ events = live_chart(
     role=login.user().role,
     may_judge=may_change,
     verdicts=judged,
+    settled=settled(),
     alerts=alerts,
     alerts_at=alerts_at,
     point_at=point_at(),
-    on_verdict=judge,
+    on_verdicts=judge,
     on_stretch=_choose_stretch,
     on_arrange=_arrange,
     key="live_chart",

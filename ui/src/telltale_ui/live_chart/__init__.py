@@ -1,6 +1,5 @@
 """The live chart: a component that opens its own WebSocket and draws in the browser, without script reruns."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,10 +47,11 @@ def live_chart(
     role: str,
     may_judge: bool,
     verdicts: Mapping[str, str | None],
+    settled: int,
     alerts: Sequence[Mapping[str, Any]] | None,
     alerts_at: datetime,
     point_at: Mapping[str, Any] | None,
-    on_verdict: Callable[[Anomaly, str | None], None],
+    on_verdicts: Callable[[Sequence[Mapping[str, Any]]], None],
     on_stretch: Callable[[tuple[datetime, datetime] | None], None],
     on_arrange: Callable[[bool], None],
     key: str,
@@ -63,11 +63,12 @@ def live_chart(
         role: of the account that the page is drawn for.
         may_judge: whether to offer verdicts on anomalies.
         verdicts: those of :func:`telltale_ui.judge.verdicts`.
+        settled: up to which number verdicts have been dealt with.
         alerts: all that fire, as the service alerts lists them; ``None`` where it does not answer.
         alerts_at: when it was asked.
         point_at: a series to scroll to, as ``source``, ``category`` and a rising ``id``.
-        on_verdict: called before the run that follows a verdict, with the anomaly and ``confirmed``, ``dismissed`` or
-            ``None``.
+        on_verdicts: called before the run that follows a verdict, with all that are not settled: anomalies with a
+            rising ``number`` and the ``verdict``, ``confirmed``, ``dismissed`` or ``None``.
         on_stretch: called before the run that follows somebody's zooming, with the ends; with None to follow the
             present again.
         on_arrange: called before the run that follows a change of arrangement, with whether series are together.
@@ -75,9 +76,8 @@ def live_chart(
     """
     settings = current_settings()
 
-    def verdict_changed() -> None:
-        judged = dict(st.session_state[key].verdict)
-        on_verdict(judged, judged.pop("verdict"))
+    def verdicts_changed() -> None:
+        on_verdicts(st.session_state[key].verdicts["given"])
 
     def stretch_changed() -> None:
         ends = st.session_state[key].stretch["ends"]
@@ -102,10 +102,10 @@ def live_chart(
             "alerts": None if alerts is None else [_alert(one) for one in alerts],
             "alertsAt": alerts_at.timestamp(),
             "pointAt": dict(point_at) if point_at else None,
-            "run": time.monotonic_ns() // 1_000,
+            "settled": settled,
         },
         on_anomaly_change=_nothing,
-        on_verdict_change=verdict_changed,
+        on_verdicts_change=verdicts_changed,
         on_stretch_change=stretch_changed,
         on_arrangement_change=arrangement_changed,
         on_account_change=_nothing,

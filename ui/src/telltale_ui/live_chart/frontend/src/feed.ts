@@ -2,6 +2,7 @@
 
 import { make, setHidden, setText } from "./dom";
 import { formatTime, formatUtc, formatValue } from "./format";
+import type { Judged } from "./judged";
 import { ANOMALIES_AT_MOST } from "./past";
 import { type Anomaly, anomalyKey, type Verdicts } from "./protocol";
 
@@ -32,10 +33,11 @@ export class Feed {
   private readonly list = make("ol", "list");
   private readonly more = make("p", "more");
   private readonly empty = make("p", "empty", "No anomalies yet. They appear here within a second of being detected.");
-  /** Verdicts that are on their way to being stored, by anomaly. */
-  private readonly sent = new Map<string, string | null>();
 
-  constructor(private readonly events: FeedEvents) {
+  constructor(
+    private readonly judged: Judged,
+    private readonly events: FeedEvents,
+  ) {
     const title = make("h3", "", "Anomalies");
     this.element = make("aside", "feed", title, this.empty, this.list, this.more);
     this.element.setAttribute("aria-label", "Anomalies");
@@ -52,9 +54,8 @@ export class Feed {
   }
 
   private item(one: Anomaly, stored: string | null, mayJudge: boolean): HTMLElement {
-    const key = anomalyKey(one);
-    if (this.sent.get(key) === stored) this.sent.delete(key);
-    const verdict = this.sent.has(key) ? this.sent.get(key)! : stored;
+    const given = this.judged.of(one);
+    const verdict = given === undefined ? stored : given;
     const time = make("time", "", formatTime(one.observedAt));
     time.title = formatUtc(one.observedAt);
     const head = make("span", "head", make("i", "diamond"), make("b", "", words(one.kind)), time);
@@ -65,7 +66,7 @@ export class Feed {
     button.dataset["testid"] = "anomaly-item";
     button.onclick = () => this.events.onOpen(one);
     const item = make("li", verdict ?? "", button);
-    if (mayJudge) item.append(this.judging(one, verdict, this.sent.has(key)));
+    if (mayJudge) item.append(this.judging(one, verdict, given !== undefined));
     else if (verdict !== null) item.append(make("span", "verdict", words(verdict)));
     return item;
   }
@@ -81,18 +82,10 @@ export class Feed {
       button.setAttribute("aria-label", `${action} ${words(one.kind)} of ${one.source} ${one.category}`);
       button.title = chosen ? "Take this verdict back" : "";
       button.dataset["testid"] = `anomaly-${value}`;
-      button.onclick = () => {
-        this.sent.set(anomalyKey(one), chosen ? null : value);
-        this.events.onVerdict(one, chosen ? null : value);
-      };
+      button.onclick = () => this.events.onVerdict(one, chosen ? null : value);
       return button;
     });
     return make("span", "judging", ...buttons);
-  }
-
-  /** The page has answered: what was not stored is shown as it was. */
-  settle(): void {
-    this.sent.clear();
   }
 }
 

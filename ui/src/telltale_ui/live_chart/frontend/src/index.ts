@@ -22,7 +22,9 @@ export default function mount({ data, parentElement, setTriggerValue }: Mount): 
   });
   const page: PageEvents = {
     onOpen: (one) => setTriggerValue("anomaly", identity(one)),
-    onVerdict: (one, verdict) => setTriggerValue("verdict", { ...identity(one), verdict }),
+    onVerdicts: (given) => setTriggerValue("verdicts", {
+      given: given.map(({ number, anomaly, verdict }) => ({ ...identity(anomaly), number, verdict })),
+    }),
     onStretch: (stretch) => setTriggerValue("stretch", { ends: stretch }),
     onArrange: (together) => setTriggerValue("arrangement", { together }),
     onAccountChanged: () => setTriggerValue("account", true),

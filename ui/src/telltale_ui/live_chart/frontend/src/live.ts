@@ -10,6 +10,7 @@ import { csvOf, save } from "./csv";
 import { make, setHidden } from "./dom";
 import { Feed, Tooltip, verdictOf } from "./feed";
 import { Intake, type News } from "./intake";
+import { Judged } from "./judged";
 import { Latencies } from "./latency";
 import { type LiveSeries, Model } from "./model";
 import { Past } from "./past";
@@ -68,12 +69,14 @@ export class LiveScreen {
   };
   private readonly shortcuts = keyboard(this.reader);
   private readonly status = new StatusBar(this.reader, () => this.shortcuts.toggle());
-  private readonly feed = new Feed({
+  private readonly judged = new Judged();
+  private readonly feed = new Feed(this.judged, {
     onOpen: (one) => this.page.onOpen(one),
     onVerdict: (one, verdict) => {
+      this.judged.give(one, verdict);
       this.anomaliesChanged = true;
       this.schedule();
-      this.page.onVerdict(one, verdict);
+      this.page.onVerdicts(this.judged.unsettled);
     },
   });
   private readonly strip = new AlertStrip();
@@ -145,8 +148,15 @@ export class LiveScreen {
     );
     this.tickers = [setInterval(() => this.look(), LOOK_MS), setInterval(() => this.keepUp(), UPKEEP_MS)];
     document.addEventListener("visibilitychange", this.onVisibility);
+    this.settle();
     this.takeAlerts();
     this.showStatus();
+  }
+
+  /** What was not stored is shown as it was; what the page has not heard of is told again. */
+  private settle(): void {
+    this.judged.settle(this.settings.settled);
+    if (this.judged.unsettled.length > 0) this.page.onVerdicts(this.judged.unsettled);
   }
 
   private takeAlerts(): void {
@@ -173,7 +183,7 @@ export class LiveScreen {
       this.view.show(settings.minutes * 60, settings.stretch);
     }
     if (settings.together !== before.together) this.together = settings.together;
-    if (settings.run !== before.run) this.feed.settle();
+    this.settle();
     this.anomaliesChanged = true;
     this.takeAlerts();
     this.arrange();

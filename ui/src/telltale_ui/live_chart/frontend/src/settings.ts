@@ -1,6 +1,7 @@
 // What the page and the screen tell each other.
 
 import type { Subscription } from "./connection";
+import type { Given } from "./judged";
 import type { Alert, Anomaly, Verdicts } from "./protocol";
 import type { Stretch } from "./view";
 
@@ -16,8 +17,8 @@ export interface Settings extends Subscription {
   readonly alerts: readonly Alert[] | null;
   /** When that was asked for, in seconds. */
   readonly alertsAt: number;
-  /** Rises with every answer of the page, whatever it was about. */
-  readonly run: number;
+  /** Verdicts up to this number have been dealt with. */
+  readonly settled: number;
   /** A series to point at, once for each `id`. */
   readonly pointAt: { readonly id: number; readonly source: string; readonly category: string } | null;
 }
@@ -25,7 +26,8 @@ export interface Settings extends Subscription {
 /** What the page around the screen is told. */
 export interface PageEvents {
   onOpen(anomaly: Anomaly): void;
-  onVerdict(anomaly: Anomaly, verdict: string | null): void;
+  /** All that are not settled. */
+  onVerdicts(given: readonly Given[]): void;
   onStretch(stretch: Stretch | null): void;
   onArrange(together: boolean): void;
   onAccountChanged(): void;
