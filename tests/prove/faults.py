@@ -20,6 +20,8 @@ from tests.prove.proxy import Proxy
 from tests.prove.schedule import Step
 from tests.prove.system import System
 
+from telltale_shared.database import DATABASE_ERRORS
+
 STOPS_WITHIN = 10.0
 """Seconds that every service may take to stop in order."""
 QUIET_LINK = 15.0
@@ -181,7 +183,7 @@ async def _kill_sessions(scene: Scene, step: Step) -> None:
     victims = text(f"SELECT id FROM information_schema.processlist WHERE user IN ({users})")
     end = asyncio.get_running_loop().time() + step.seconds
     while asyncio.get_running_loop().time() < end:
-        with suppress(DBAPIError, OSError, TimeoutError):
+        with suppress(*DATABASE_ERRORS):
             async with scene.engine.connect() as connection:
                 for (session,) in (await connection.execute(victims)).all():
                     with suppress(DBAPIError):  # it has ended by itself
@@ -191,7 +193,7 @@ async def _kill_sessions(scene: Scene, step: Step) -> None:
 
 async def _lock_rows(scene: Scene, step: Step) -> None:
     lock = text("SELECT id FROM producers WHERE producer = :name FOR UPDATE")
-    with suppress(DBAPIError, OSError, TimeoutError):
+    with suppress(*DATABASE_ERRORS):
         async with scene.engine.connect() as connection:
             await connection.execute(lock, {"name": scene.load.name})
             await asyncio.sleep(step.seconds)

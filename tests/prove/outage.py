@@ -5,11 +5,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import DBAPIError
 from tests.prove import evidence
 from tests.prove.faults import Scene
 from tests.prove.runner import Outcome, Runner
 from tests.prove.schedule import Schedule, Step
+
+from telltale_shared.database import DATABASE_ERRORS
 
 BEFORE = 15.0
 """Seconds of load before the outage."""
@@ -58,12 +59,12 @@ class Drain:
         while True:  # until it is away
             try:
                 settled = (await evidence.account(scene.engine, scene.load.name)).watermark
-            except (DBAPIError, OSError, TimeoutError):
+            except DATABASE_ERRORS:
                 break
             await asyncio.sleep(0.2)
         gone = time.monotonic()
         while True:  # until the first of what waited is stored
-            with suppress(DBAPIError, OSError, TimeoutError):
+            with suppress(*DATABASE_ERRORS):
                 if (await evidence.account(scene.engine, scene.load.name)).watermark > settled:
                     break
             await asyncio.sleep(0.1)

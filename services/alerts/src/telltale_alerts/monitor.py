@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_alerts import keeping, metrics
@@ -18,7 +16,7 @@ from telltale_alerts.rules.repository import enabled_rules
 from telltale_alerts.silences.repository import lasting_silences
 from telltale_shared.broker import Link, Place, StreamEvent, follow
 from telltale_shared.contracts import AnomalyDetected, Heartbeat, MalformedMessage, ReadingBatch, decode
-from telltale_shared.database import in_transaction
+from telltale_shared.database import DATABASE_ERRORS, in_transaction
 from telltale_shared.errors import Unavailable
 from telltale_shared.topology import LIVE_STREAM
 
@@ -29,8 +27,6 @@ KEEP_PERIOD = 1.0
 RETRY_SECONDS = 2.0
 ATTEMPT_SECONDS = 60.0
 """After which an attempt counts as failed: the server ends a statement earlier, so its link is silent."""
-AWAY = (DBAPIError, PoolTimeout, OSError, TimeoutError)
-"""How a database that is away shows itself."""
 PATIENCE = 5.0
 """Seconds that a request waits for its turn."""
 BOOKKEEPING = 1
@@ -188,7 +184,7 @@ class Monitor:
         """Keep what there is; whether the database took it."""
         try:
             await self._keep()
-        except AWAY as error:
+        except DATABASE_ERRORS as error:
             self._problem = f"the database does not take what was evaluated: {type(error).__name__}"
             log.warning("alerts held", error=str(error)[:300])
             return False
@@ -269,7 +265,7 @@ class Monitor:
             async with asyncio.timeout(ATTEMPT_SECONDS), self._engine.connect() as connection:
                 rules = await enabled_rules(connection)
                 silences = await lasting_silences(connection, self._clock())
-        except AWAY:
+        except DATABASE_ERRORS:
             self._behind_database = by
             raise
         self._evaluator.set_rules(rules)
@@ -278,7 +274,7 @@ class Monitor:
     async def _catch_up(self) -> None:
         try:
             await self._read_database()
-        except AWAY as error:
+        except DATABASE_ERRORS as error:
             log.warning("changed rules and silences are not watched by yet", error=str(error)[:200])
 
     async def acknowledge(self, alert_id: int, *, by: str, note: str) -> Alert | None:

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_query.jobs.metrics import ENDED, RUNNING
@@ -154,7 +153,7 @@ class Runner:
         try:
             async with asyncio.timeout(HAND_BACK_SECONDS):
                 await in_transaction(self._engine, partial(hand_back, claim=claim))
-        except (DBAPIError, OSError, TimeoutError, LeaseLost) as error:
+        except (*DATABASE_ERRORS, LeaseLost) as error:
             log.warning("job not handed back: others go on when its lease has run out", error=str(error)[:200])
 
     async def _end(
