@@ -1,4 +1,4 @@
-"""Upgrading: every migration takes the first release's data along, beside the load of the version before."""
+"""Upgrading: every migration takes the first release's data along, and what an earlier writer stores meanwhile."""
 
 import asyncio
 import os
