@@ -27,15 +27,13 @@ const SETTLED_AFTER = 120;
 const AGAIN_FACTOR = 4;
 /** ... and was taken for this many seconds old at least. */
 const YOUNGEST = 5;
-/** An answer tells instants to so many seconds. */
-const RESOLUTION = 0.001;
 export const ANOMALIES_AT_MOST = 500;
 
 interface Line {
   readonly stretch: Stretch;
   /** When it was answered. */
   readonly at: number;
-  /** Seconds that a point stands for; 0 where it is one reading. */
+  /** Seconds that a point stands for, from its instant on. */
   readonly bucket: number;
   readonly times: readonly number[];
   readonly lows: readonly number[];
@@ -221,11 +219,11 @@ export class Past {
   pour(key: string, from: number, to: number, columns: Columns, pause: number, isBetween: boolean): Found {
     const line = this.best(key, [from, to]);
     if (line === null) return "unknown";
-    const gap = Math.max(GAP_BUCKETS * Math.max(line.bucket, FINEST_SECONDS), Number.isFinite(pause) ? pause : 0);
+    const gap = Math.max(GAP_BUCKETS * line.bucket, Number.isFinite(pause) ? pause : 0);
     const isKnown = (stretch: Stretch): boolean => contains(line.stretch, stretch) && line.at - stretch[1] >= SETTLED_AFTER;
     const breakAt = (left: number, back: number): void =>
       columns.breakAt(left, back, isKnown([left, back]) ? "no readings" : "not received");
-    const end = isBetween ? to - Math.max(line.bucket, RESOLUTION) : to;
+    const end = isBetween ? to - line.bucket : to;
     let before = isBetween ? from : null;
     let isFilled = false;
     line.times.forEach((at, place) => {
@@ -236,7 +234,9 @@ export class Past {
       before = at;
       isFilled = true;
     });
-    if (!isFilled) return isKnown([from, to]) ? "empty" : "unknown";
+    // Between two readings there may be no whole bucket, which says nothing unless it is a short one.
+    const isTold = line.bucket <= FINEST_SECONDS || to - from >= 2 * line.bucket;
+    if (!isFilled) return isTold && isKnown([from, to]) ? "empty" : "unknown";
     if (before !== null && to - before > gap) breakAt(before, to);
     return "filled";
   }
@@ -256,7 +256,7 @@ function lineOf(answer: Json, stretch: Stretch, at: number): Line {
   return {
     stretch,
     at,
-    bucket: (answer["bucket_seconds"] as number | null) ?? 0,
+    bucket: (answer["bucket_seconds"] as number | null) ?? FINEST_SECONDS,
     times: points.map((point) => seconds(point["at"])),
     lows: points.map((point) => point["min"] as number),
     highs: points.map((point) => point["max"] as number),

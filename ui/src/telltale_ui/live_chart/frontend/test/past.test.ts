@@ -64,6 +64,7 @@ test("between two readings the line breaks behind the first, and what REST knew 
   past.pour(seriesKey(press), 60, 125, late, 0, true);
   assert.equal(late.gaps[0]?.reason, "no readings");
   assert.equal(past.pour(seriesKey(press), 61, 99, new Columns(), 0, true), "empty");
+  assert.equal(past.pour(seriesKey(press), 61, 79, new Columns(), 0, true), "unknown", "too short for a bucket of its own");
 });
 
 test("a recent stretch is asked for again while the store may be behind, and then no more", async () => {
