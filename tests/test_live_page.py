@@ -13,6 +13,7 @@ from tests.live_browser import BROWSER_ARGUMENTS, Cable, Traffic, chart, figure,
 
 pytestmark = pytest.mark.timeout(900)
 CUT_SECONDS = 60
+BROKER_AWAY_SECONDS = 25
 STEADY_SECONDS = 20
 STORED_WITHIN = timedelta(seconds=15)
 """How old a reading must be for the comparison with the store, on a machine that does much else."""
@@ -119,6 +120,30 @@ def test_a_restarted_gateway_is_told_and_leaves_no_gap(sign_in: Callable[[str], 
     page.wait_for_timeout(STORED_WITHIN.total_seconds() * 1000)
     assert_all_on_screen_once(page, stack, since)
     page.screenshot(path=PICTURES / "live-gateway-back.png")
+
+
+def test_what_was_measured_while_the_broker_was_away_is_filled_in(sign_in: Callable[[str], Page], stack: Stack) -> None:
+    page = sign_in("Viewer")
+    page.goto(f"{stack.url('ui')}/?source=press-1")
+    expect_state(page, "live")
+    line = page.get_by_test_id("live-panel").first.get_by_role("img")
+    since = datetime.now(UTC)
+    stack.stop("rabbitmq")
+    try:
+        expect_state(page, "stale")
+        page.wait_for_timeout(BROKER_AWAY_SECONDS * 1000)
+        tile = page.locator('[data-testid="live-tile"][data-series="press-1/temperature"]')
+        expect(tile).not_to_contain_text("silent")
+        expect(line).to_have_attribute("aria-label", re.compile("not received for"))
+        page.screenshot(path=PICTURES / "live-broker-away.png")
+        until = datetime.now(UTC)
+    finally:
+        stack.start("rabbitmq")
+    expect_state(page, "live")
+    expect(line).not_to_have_attribute("aria-label", re.compile("not received|no readings"))
+    # That is no empty promise: they were measured, and are stored.
+    assert len(stored(stack, since, until)) > 100
+    page.screenshot(path=PICTURES / "live-broker-back.png")
 
 
 def test_a_stalled_sensor_is_told_apart_from_a_lost_connection(sign_in: Callable[[str], Page], stack: Stack) -> None:

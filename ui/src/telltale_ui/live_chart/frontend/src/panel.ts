@@ -2,9 +2,9 @@
 
 import uPlot from "uplot";
 import type { Colours } from "./colours";
-import { Columns, pour, type Reason } from "./columns";
+import { Columns, type Gap, pour, type Reason } from "./columns";
 import { make, setText } from "./dom";
-import { formatInstants, formatTicks, formatTime, formatValue, splitValue } from "./format";
+import { formatAge, formatInstants, formatTicks, formatTime, formatValue, splitValue } from "./format";
 import { drawAnomalies, drawExpected, drawGaps, extent, visibleAnomalies } from "./marks";
 import type { LiveSeries } from "./model";
 import type { Past } from "./past";
@@ -16,6 +16,7 @@ const HEIGHT_TOGETHER = 240;
 const NEAR_PIXELS = 10;
 /** A description for those who hear the page changes no more often than this. */
 const DESCRIBE_MS = 5_000;
+const GAPS_TOLD = 3;
 const FONT = "11px 'Source Sans', 'Source Sans Pro', sans-serif";
 
 export interface PanelEvents {
@@ -189,7 +190,8 @@ export class Panel {
       const marked = visibleAnomalies(this.plot, series).length;
       const range = expectedNow(series);
       return `${series.name}: ${formatValue(known[known.length - 1]!, series.info.unit)} at ${formatTime(to)}, ` +
-        `from ${low} to ${high} in view, ${range}${marked} ${marked === 1 ? "anomaly" : "anomalies"}.`;
+        `from ${low} to ${high} in view, ${range}${marked} ${marked === 1 ? "anomaly" : "anomalies"}` +
+        `${gapsInWords(this.columns[place]!.gaps)}.`;
     });
     this.plotBox.setAttribute("aria-label", `Line chart. ${sentences.join(" ")}`);
   }
@@ -280,4 +282,11 @@ function expectedNow({ expectedLows, expectedHighs, info }: LiveSeries): string 
   const [low, high] = [expectedLows.last, expectedHighs.last];
   if (low === null || high === null) return "";
   return `expected ${formatValue(low.value, info.unit)} to ${formatValue(high.value, info.unit)}, `;
+}
+
+/** The newest gaps and how many there are besides, for the end of a sentence. */
+function gapsInWords(gaps: readonly Gap[]): string {
+  const told = gaps.slice(-GAPS_TOLD).map(({ from, to, reason }) => `, ${reason} for ${formatAge(to - from)}`);
+  const more = gaps.length - told.length;
+  return `${told.join("")}${more > 0 ? `, ${more} more ${more === 1 ? "gap" : "gaps"}` : ""}`;
 }
