@@ -199,7 +199,8 @@ def run(arguments: argparse.Namespace, broker: Access, logs: Path) -> Report:
     report = Report()
     subscribers, only = arguments.subscribers, arguments.only
     os.environ["GATEWAY_HISTORY_SECONDS"] = "5"  # soon full: what grows after that is no history
-    os.environ["GATEWAY_MAX_CLIENTS"] = os.environ["GATEWAY_MAX_CLIENTS_PER_ACCOUNT"] = str(2 * subscribers)
+    for limit in ("CLIENTS", "CLIENTS_PER_ACCOUNT", "UNAUTHENTICATED"):
+        os.environ[f"GATEWAY_MAX_{limit}"] = str(2 * subscribers)
     with ExitStack() as stack:
         own = gateway(stack.enter_context(Services(None, broker, logs)), broker)
         if only in (None, "idle"):
