@@ -27,6 +27,8 @@ DIGITS = 16
 """Of the microseconds since 1970, from 2001 to 2286."""
 BUFFER = 1 << 18
 CONNECT_SECONDS = 30
+OPCODE = 0x0F
+"""Where a frame's first byte says of what kind it is."""
 
 
 @dataclass(frozen=True)
@@ -144,14 +146,17 @@ class Load:
             self._end(client.socket.fileno())
             return
         self._counted.bytes += end - size
-        client.rest = self._count(buffer, end)
+        client.rest = self._count(client, buffer, end)
 
-    def _count(self, buffer: bytearray, end: int) -> bytes:
+    def _count(self, client: Client, buffer: bytearray, end: int) -> bytes:
         """Count the frames in ``buffer`` up to ``end``; return what belongs to one that is not complete."""
         now = time.time()
         at = 0
         while (bounds := payload_bounds(buffer, at, end)) is not None:
+            is_ping = buffer[at] & OPCODE == Opcode.PING
             begin, at = bounds
+            if is_ping:
+                client.socket.send(Frame(Opcode.PONG, bytes(buffer[begin:at])).serialize(mask=True))
             stamp = buffer.find(PUBLISHED, begin, at)
             if stamp >= 0:
                 stamp += len(PUBLISHED)
