@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
@@ -53,50 +54,21 @@ from telltale_shared import lifecycle
 from telltale_shared.health import Health
 from telltale_shared.settings import ServiceSettings
 
+{lifespan}
+
+settings = ServiceSettings()
+app = lifecycle.service_app("test", version="1", settings=settings, health=Health(), lifespan=lifespan)
+lifecycle.serve("test", app, settings, int(sys.argv[1]))
+"""
+ENDLESS = """
 lifecycle.STOP_SECONDS = 1.0
 
 @asynccontextmanager
 async def lifespan(app):
     yield
     await asyncio.Event().wait()
-
-settings = ServiceSettings()
-app = lifecycle.service_app("test", version="1", settings=settings, health=Health(), lifespan=lifespan)
-lifecycle.serve("test", app, settings, int(sys.argv[1]))
 """
-
-
-async def test_a_service_that_cannot_end_in_order_ends_all_the_same(free_port: int) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SERVICE, str(free_port), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-
-        async def lives() -> bool:
-            async with httpx.AsyncClient() as http:
-                try:
-                    return (await http.get(f"http://127.0.0.1:{free_port}/health/live")).status_code == 200
-                except httpx.TransportError:
-                    return False
-
-        await eventually(lives)
-        process.terminate()
-        async with asyncio.timeout(STOP_SECONDS):
-            printed, _ = await process.communicate()
-        assert process.returncode == EXIT_NOT_STOPPED
-        assert b"not stopped in order" in printed
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-
-
 FAILING = """
-import asyncio, sys
-from contextlib import asynccontextmanager
-from telltale_shared import lifecycle
-from telltale_shared.health import Health
-from telltale_shared.settings import ServiceSettings
-
 async def fail():
     await asyncio.sleep(0.1)
     raise ValueError("a mistake")
@@ -105,22 +77,42 @@ async def fail():
 async def lifespan(app):
     async with lifecycle.background({"mistaken": fail}):
         yield
-
-settings = ServiceSettings()
-app = lifecycle.service_app("test", version="1", settings=settings, health=Health(), lifespan=lifespan)
-lifecycle.serve("test", app, settings, int(sys.argv[1]))
 """
 
 
-async def test_a_service_whose_task_fails_ends_with_an_error_so_that_it_is_started_again(free_port: int) -> None:
+@asynccontextmanager
+async def service(lifespan: str, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A service of its own process, killed at the end of the block if it still runs."""
+    program = SERVICE.format(lifespan=lifespan)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", FAILING, str(free_port), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", program, str(port), stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(60):
-            printed, _ = await process.communicate()
-        assert b"a mistake" in printed
-        assert process.returncode == EXIT_TASK_FAILED
+        yield process
     finally:
         with suppress(ProcessLookupError):
             process.kill()
+
+
+async def test_a_service_that_cannot_end_in_order_ends_all_the_same(free_port: int) -> None:
+    async def lives() -> bool:
+        async with httpx.AsyncClient() as http:
+            try:
+                return (await http.get(f"http://127.0.0.1:{free_port}/health/live")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+    async with service(ENDLESS, free_port) as process:
+        await eventually(lives)
+        process.terminate()
+        async with asyncio.timeout(STOP_SECONDS):
+            printed, _ = await process.communicate()
+        assert process.returncode == EXIT_NOT_STOPPED
+        assert b"not stopped in order" in printed
+
+
+async def test_a_service_whose_task_fails_ends_with_an_error_so_that_it_is_started_again(free_port: int) -> None:
+    async with service(FAILING, free_port) as process, asyncio.timeout(60):
+        printed, _ = await process.communicate()
+        assert b"a mistake" in printed
+        assert process.returncode == EXIT_TASK_FAILED

@@ -5,7 +5,10 @@ const WINDOW_MS = 60_000;
 const JUMP_MS = 500;
 
 export class Clock {
-  /** What the system's clock said more than ours when a frame came, in seconds; the largest is of the fastest frame. */
+  /**
+   * What the system's clock said more than ours when a frame came, in seconds; the largest is of the fastest frame, and
+   * stands first: what is smaller than something newer will never count.
+   */
   private told: { readonly at: number; readonly ahead: number }[] = [];
   private ahead = 0;
   private drift: number;
@@ -27,8 +30,9 @@ export class Clock {
     const [date, at] = [this.date(), this.counter()];
     if (Math.abs(date - at - this.drift) > JUMP_MS) this.told = [];
     this.drift = date - at;
-    this.told = this.told.filter((one) => at - one.at < WINDOW_MS);
-    this.told.push({ at, ahead: sentAt - date / 1_000 });
-    this.ahead = Math.max(...this.told.map((one) => one.ahead));
+    const ahead = sentAt - date / 1_000;
+    this.told = this.told.filter((one) => at - one.at < WINDOW_MS && one.ahead > ahead);
+    this.told.push({ at, ahead });
+    this.ahead = this.told[0]!.ahead;
   }
 }
