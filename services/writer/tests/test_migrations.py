@@ -1,9 +1,7 @@
 """Upgrading: every migration takes the first release's data along, and what an earlier writer stores meanwhile."""
 
 import asyncio
-import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -24,6 +22,7 @@ from telltale_shared.store.schema import SCHEMA_VERSION
 from telltale_shared.system_events import now_us
 from telltale_shared.testing import Access, Servers, eventually
 from telltale_shared.testing_migrations import described, upgrade, upgrade_in_pieces
+from telltale_shared.testing_migrations import migrate as migrate_service
 
 from .writer_before_ledger import SCHEMA_VERSION as BEFORE_LEDGER
 from .writer_before_ledger import WriterBefore
@@ -32,10 +31,6 @@ from .writer_before_ledger import WriterBefore
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
 FIRST_RELEASE = "2026_11_23_pipeline"
-_RUN = (
-    "import sys; from alembic import command; from alembic.config import Config; c = Config();"
-    " c.set_main_option('script_location', 'telltale_writer:migrations'); getattr(command, sys.argv[1])(c, sys.argv[2])"
-)
 
 # A row in every table of the first release, as that release wrote them.
 FIRST_DATA = """
@@ -66,14 +61,7 @@ INSERT INTO audit_log (at, actor_id, actor_name, action, target, outcome)
 """
 
 
-def migrate(access: Access, revision: str, *, command: str = "upgrade") -> None:
-    """Bring the database to ``revision``, as the one-shot step does, in a process of its own."""
-    environment = {
-        **os.environ,
-        "WRITER_MIGRATION_DATABASE_URL": access.url,
-        "WRITER_MIGRATION_DATABASE_PASSWORD": access.password,
-    }
-    subprocess.run([sys.executable, "-c", _RUN, command, revision], env=environment, check=True, timeout=300)
+migrate = partial(migrate_service, "writer")
 
 
 @asynccontextmanager
@@ -172,7 +160,7 @@ async def test_a_service_starts_on_a_newer_schema_that_serves_it_and_on_no_other
 async def test_the_way_back_serves_no_longer(new_migrated: Callable[[], Access]) -> None:
     access = new_migrated()
     async with connected(access) as engine:
-        await asyncio.to_thread(migrate, access, BEFORE_LEDGER, command="downgrade")
+        await asyncio.to_thread(migrate, access, BEFORE_LEDGER, direction="downgrade")
         assert SCHEMA_VERSION not in await served(engine)
         with pytest.raises(SchemaVersionMismatch):
             await check_schema_version(engine, SCHEMA_VERSION)

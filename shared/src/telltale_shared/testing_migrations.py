@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -13,9 +15,27 @@ from sqlalchemy import Engine, event
 
 from telltale_shared.testing import Access, Servers
 
+_RUN = """
+import sys
+from alembic import command
+from telltale_shared.testing_migrations import config_of
+service, direction, revision = sys.argv[1:]
+getattr(command, direction)(config_of(service), revision)
+"""
+
 
 class Interrupted(Exception):
     """A migration was ended in its middle."""
+
+
+def migrate(service: str, access: Access, revision: str, *, direction: str = "upgrade") -> None:
+    """Bring the database to ``revision``, as the one-shot step does, in a process of its own."""
+    subprocess.run(
+        [sys.executable, "-c", _RUN, service, direction, revision],
+        env=os.environ | _settings(service, access),
+        check=True,
+        timeout=300,
+    )
 
 
 def upgrade_in_pieces(service: str, access: Access) -> int:
@@ -24,7 +44,7 @@ def upgrade_in_pieces(service: str, access: Access) -> int:
     Returns:
         how often one was interrupted.
     """
-    config = _config(service)
+    config = config_of(service)
     revisions = reversed(list(ScriptDirectory.from_config(config).walk_revisions()))
     with _migrating(service, access):
         return sum(_in_pieces(config, revision.revision) for revision in revisions)
@@ -33,7 +53,7 @@ def upgrade_in_pieces(service: str, access: Access) -> int:
 def upgrade(service: str, access: Access) -> None:
     """Run all migrations of ``service``, each once."""
     with _migrating(service, access):
-        command.upgrade(_config(service), "head")
+        command.upgrade(config_of(service), "head")
 
 
 def described(servers: Servers, access: Access) -> dict[str, str]:
@@ -47,7 +67,8 @@ def described(servers: Servers, access: Access) -> dict[str, str]:
     }
 
 
-def _config(service: str) -> Config:
+def config_of(service: str) -> Config:
+    """Alembic's configuration for the migrations of ``service``."""
     config = Config()
     config.set_main_option("script_location", f"telltale_{service}:migrations")
     return config
@@ -55,9 +76,13 @@ def _config(service: str) -> Config:
 
 @contextmanager
 def _migrating(service: str, access: Access) -> Iterator[None]:
-    prefix = f"{service.upper()}_MIGRATION_DATABASE"
-    with mock.patch.dict(os.environ, {f"{prefix}_URL": access.url, f"{prefix}_PASSWORD": access.password}):
+    with mock.patch.dict(os.environ, _settings(service, access)):
         yield
+
+
+def _settings(service: str, access: Access) -> dict[str, str]:
+    prefix = f"{service.upper()}_MIGRATION_DATABASE"
+    return {f"{prefix}_URL": access.url, f"{prefix}_PASSWORD": access.password}
 
 
 def _in_pieces(config: Config, revision: str) -> int:
