@@ -28,20 +28,25 @@ from telltale_writer.metrics import Rate
 from telltale_writer.retention import Days, Retention
 from telltale_writer.settings import Settings
 
-POOL_SIZE = 6
+INGEST_CONNECTIONS = 2
+"""One for readings, one for dead letters."""
+OTHER_CONNECTIONS = 4
+"""For whatever else of the writer's work overlaps."""
 EVENTS_PREFETCH = 1_000
 DEAD_PREFETCH = 50
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The writer's app; its consumers run for as long as the app does."""
-    engine = create_engine(
-        settings.database_url, settings.database_password.get_secret_value(), pool_size=POOL_SIZE, statement_timeout=60
+    connect = partial(
+        create_engine, settings.database_url, settings.database_password.get_secret_value(), statement_timeout=60
     )
+    # Apart, so that storing never waits for a connection, nor makes others prepare its statements.
+    ingest_engine, engine = connect(pool_size=INGEST_CONNECTIONS), connect(pool_size=OTHER_CONNECTIONS)
     address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
     broker = topology(settings.store_partitions)
     rate = Rate()
-    ingest = Ingest(engine)
+    ingest = Ingest(ingest_engine)
     readings = ReadingConsumer(
         ingest,
         lambda delivery: _decode(delivery, settings.retention_days, decode_delivery),
@@ -113,6 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
         }
         async with publisher, background(tasks):
             yield
+        await ingest_engine.dispose()
         await engine.dispose()
 
     return service_app("writer", version=__version__, settings=settings, health=health, lifespan=lifespan)
