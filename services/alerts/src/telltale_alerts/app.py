@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
-import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
 from telltale_alerts import __version__, audit_endpoints, schema
 from telltale_alerts.alerts import endpoints as alerts
@@ -20,8 +19,8 @@ from telltale_alerts.webhooks.dispatcher import Dispatcher, http_client
 from telltale_alerts.webhooks.service import WebhookService
 from telltale_shared.body_limit import BodyLimit
 from telltale_shared.broker import BrokerAddress, Link, Publisher
-from telltale_shared.database import DATABASE_ERRORS, create_engine, database_problem, is_transient, wait_for_schema
-from telltale_shared.errors import Unavailable, problem_response
+from telltale_shared.database import create_engine, database_problem, wait_for_schema
+from telltale_shared.database_failures import answer_database_failures
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
 from telltale_shared.outbox import Outbox
@@ -29,8 +28,6 @@ from telltale_shared.security import TokenVerifier
 from telltale_shared.security.feed import RevocationFeed
 from telltale_shared.system_events import SystemEvents, now_us
 from telltale_shared.topology import topology
-
-log = structlog.get_logger("telltale.alerts")
 
 API = "/api/v1"
 BODY_LIMIT = 131_072
@@ -108,17 +105,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     app.state.monitor = monitor
     app.state.trials = Trials(settings.query_url, past)
     app.state.webhooks = WebhookService(engine, dispatcher, private=settings.webhook_private_addresses)
-    for failure in DATABASE_ERRORS:
-        app.add_exception_handler(failure, _on_database_failure)
+    answer_database_failures(app)
     for router in (alerts.router, rules.router, silences.router, webhooks.router, audit_endpoints.router):
         app.include_router(router, prefix=API)
     return app
-
-
-async def _on_database_failure(request: Request, error: Exception) -> Response:
-    if not is_transient(error):
-        raise error
-    log.warning("database not available", path=request.url.path, error=str(error)[:200])
-    problem = Unavailable("the database does not answer right now; try again in a few seconds")
-    problem.headers["Retry-After"] = "2"
-    return problem_response(request, problem)

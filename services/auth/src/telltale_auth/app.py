@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import structlog
 from fastapi import FastAPI, Request, Response
 
 from telltale_auth import __version__, schema
@@ -27,16 +26,15 @@ from telltale_auth.tokens import TokenSigner
 from telltale_auth.verifier import AccountVerifier
 from telltale_shared.body_limit import BodyLimit
 from telltale_shared.broker import BrokerAddress, Publisher
-from telltale_shared.database import DATABASE_ERRORS, create_engine, database_problem, is_transient, wait_for_schema
-from telltale_shared.errors import Forbidden, Unavailable, problem_response
+from telltale_shared.database import create_engine, database_problem, wait_for_schema
+from telltale_shared.database_failures import answer_database_failures
+from telltale_shared.errors import Forbidden, problem_response
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
 from telltale_shared.outbox import Outbox
 from telltale_shared.security import Principal
 from telltale_shared.system_events import SystemEvents
 from telltale_shared.topology import topology
-
-log = structlog.get_logger("telltale.auth")
 
 BODY_LIMIT = 16_384
 """Bytes; nothing that is sent here is longer than a few hundred."""
@@ -84,21 +82,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = service_app("auth", version=__version__, settings=settings, health=health, lifespan=lifespan)
     app.add_middleware(BodyLimit, max_bytes=BODY_LIMIT)
-    for failure in DATABASE_ERRORS:
-        app.add_exception_handler(failure, _on_database_error)
+    answer_database_failures(app)
     app.add_exception_handler(Forbidden, _on_forbidden)
     for router in (sessions.router, sessions.jwks_router, own.router, keys.router, accounts.router, audit.router):
         app.include_router(router)
     return app
-
-
-async def _on_database_error(request: Request, error: Exception) -> Response:
-    if not is_transient(error):
-        raise error
-    log.warning("database not available", path=request.url.path, error=str(error)[:200])
-    problem = Unavailable("the database does not answer right now; try again in a few seconds")
-    problem.headers["Retry-After"] = "2"
-    return problem_response(request, problem)
 
 
 async def _on_forbidden(request: Request, error: Exception) -> Response:

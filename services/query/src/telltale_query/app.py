@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
 from telltale_query import __version__
 from telltale_query.analytics.endpoints import router as analytics
@@ -29,15 +28,8 @@ from telltale_query.system.service import StatusReporter
 from telltale_shared.body_limit import BodyLimit
 from telltale_shared.broker import BrokerAddress, Publisher
 from telltale_shared.broker.inspection import QueueInspector
-from telltale_shared.database import (
-    DATABASE_ERRORS,
-    create_engine,
-    database_problem,
-    error_number,
-    is_transient,
-    wait_for_schema,
-)
-from telltale_shared.errors import Unavailable, problem_response
+from telltale_shared.database import create_engine, database_problem, wait_for_schema
+from telltale_shared.database_failures import answer_database_failures
 from telltale_shared.health import Health
 from telltale_shared.lifecycle import background, service_app
 from telltale_shared.security import TokenVerifier
@@ -46,16 +38,11 @@ from telltale_shared.store.schema import SCHEMA_VERSION
 from telltale_shared.system_events import SystemEvents
 from telltale_shared.topology import topology
 
-log = structlog.get_logger("telltale.query")
-
 API = "/api/v1"
-RETRY_AFTER_SECONDS = 3
 BODY_LIMIT = 65_536
 """Bytes; the largest body is a record with its note."""
 UPLOADS = ("/imports", "/imports/preview")
 """They read their bodies as these come and have a limit of their own."""
-STATEMENT_TIMEOUT = 1969
-"""MariaDB: the statement ran longer than it may."""
 
 
 def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> FastAPI:
@@ -111,8 +98,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     app.state.direct_exports = DirectExports(exporter)
     app.state.exports = KeptExports(engine, exporter, file_hours=settings.job_file_hours)
     app.state.status = StatusReporter(engine, inspector, topo)
-    for failure in DATABASE_ERRORS:
-        app.add_exception_handler(failure, _on_database_failure)
+    answer_database_failures(app)
     # exports before records: /records/export is no record's id.
     for router in (
         series, exports, deletions, records, analytics, sensitivity, anomalies, ledger, dead_letters, imports, jobs,
@@ -120,17 +106,3 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
     ):  # fmt: skip
         app.include_router(router, prefix=API)
     return app
-
-
-async def _on_database_failure(request: Request, error: Exception) -> Response:
-    number = error_number(error)
-    if number == STATEMENT_TIMEOUT:
-        log.warning("statement took too long", path=request.url.path, query=request.url.query)
-        detail = "the database needed too long for this: choose a shorter range or fewer series"
-    elif number is not None and not is_transient(error):
-        # A fault of ours, which trying again would not mend.
-        raise error
-    else:
-        log.error("database failed", path=request.url.path, error_number=number, error=str(error)[:500])
-        detail = "the database does not answer right now: try again in a moment"
-    return problem_response(request, Unavailable(detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}))
