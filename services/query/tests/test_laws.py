@@ -5,7 +5,7 @@ import random
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -24,97 +24,33 @@ from telltale_query.selection import Range, select_readings
 from telltale_shared.instants import EPOCH
 from telltale_shared.store.tiers import TIERS, Tier
 
-from .conftest import Api, close, now, rfc3339
+from .conftest import Api, close, rfc3339
+from .plain import SORTS, Filters, Row, bounds, forwards, instants
 
 pytestmark = pytest.mark.anyio
 
-MIDNIGHT = now().replace(hour=0, minute=0, second=0) - timedelta(days=1)
 SERIES = [("a", "temperature"), ("a", "pressure"), ("b", "temperature"), ("b", "level"), ("c", "pressure")]
-SORTS = ["observed_at", "-observed_at", "value", "-value", "source", "-source", "category", "-category"]
-
-
-@dataclass(frozen=True)
-class Row:
-    source: str
-    category: str
-    at: datetime
-    value: float
-    anomalous: bool
-    """Judged unusual and not dismissed."""
 
 
 def readings() -> list[Row]:
     """Five series over three days: sparse ones, a dense minute, instants and values that several share."""
     chance = random.Random(7)
-    instants = [MIDNIGHT + timedelta(seconds=chance.uniform(-80_000, 120_000)) for _ in range(150)]
-    instants += [MIDNIGHT + timedelta(hours=5, seconds=n / 2) for n in range(150)]
-    instants += [MIDNIGHT + timedelta(hours=n) for n in range(-3, 3)]
+    measured = instants(chance, 150)
     rows = []
     for place, (source, category) in enumerate(SERIES):
-        for at in sorted({at for at in instants if chance.random() < 0.7}):
+        for at in sorted({at for at in measured if chance.random() < 0.7}):
             value = round(chance.gauss(20 * place, 3), chance.choice([0, 1, 15]))
             rows.append(Row(source, category, at, value, chance.random() < 0.03))
     return rows
 
 
 ROWS = readings()
-INSTANTS = sorted({row.at for row in ROWS})
-BOUNDS = st.one_of(
-    st.none(),
-    st.sampled_from(INSTANTS),
-    st.builds(lambda at, by: at + timedelta(microseconds=by), st.sampled_from(INSTANTS), st.integers(-1, 1)),
-    st.integers(-24 * 60, 36 * 60).map(lambda minutes: MIDNIGHT + timedelta(minutes=minutes)),
-    st.integers(-24, 36).map(lambda hours: MIDNIGHT + timedelta(hours=hours)),
-)
-
-
-@dataclass(frozen=True)
-class Filters:
-    source: list[str]
-    category: list[str]
-    start: datetime | None
-    end: datetime | None
-    low: float | None = None
-    high: float | None = None
-    anomalous: bool | None = None
-
-    def params(self) -> dict[str, Any]:
-        return {
-            "source": self.source,
-            "category": self.category,
-            **({"from": rfc3339(self.start)} if self.start else {}),
-            **({"to": rfc3339(self.end)} if self.end else {}),
-            **({"min_value": self.low} if self.low is not None else {}),
-            **({"max_value": self.high} if self.high is not None else {}),
-            **({"anomalous": self.anomalous} if self.anomalous is not None else {}),
-        }
-
-    def of(self, rows: list[Row]) -> list[Row]:
-        return [
-            row
-            for row in rows
-            if (not self.source or row.source in self.source)
-            and (not self.category or row.category in self.category)
-            and (self.start is None or row.at >= self.start)
-            and (self.end is None or row.at < self.end)
-            and (self.low is None or row.value >= self.low)
-            and (self.high is None or row.value <= self.high)
-            and (self.anomalous is None or row.anomalous == self.anomalous)
-        ]
-
-
-def _ordered(filters: Filters) -> Filters:
-    """A range that ends after it starts."""
-    if filters.start is not None and filters.end is not None and filters.start >= filters.end:
-        return replace(filters, start=filters.end, end=filters.start + timedelta(microseconds=1))
-    return filters
-
-
+BOUNDS = bounds(ROWS)
 NAMES = (st.lists(st.sampled_from("abc"), max_size=2), st.lists(st.sampled_from(["temperature", "level"]), max_size=2))
-RANGES = st.builds(Filters, *NAMES, BOUNDS, BOUNDS).map(_ordered)
+RANGES = st.builds(Filters, *NAMES, BOUNDS, BOUNDS).map(forwards)
 VALUES = st.one_of(st.none(), st.sampled_from([row.value for row in ROWS]))
 FILTERS = st.builds(Filters, *NAMES, BOUNDS, BOUNDS, VALUES, VALUES, st.sampled_from([None, None, True, False])).map(
-    _ordered
+    forwards
 )
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

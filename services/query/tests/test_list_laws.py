@@ -3,8 +3,8 @@
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,32 +13,16 @@ from hypothesis import strategies as st
 
 from telltale_query.records import by_anomaly, by_series, by_time, by_value, counting, inconspicuous, service, walk
 
-from .conftest import Api, now, rfc3339
+from .conftest import Api, rfc3339
+from .plain import IMPORT, MIDNIGHT, SORTS, Filters, Row, bounds, forwards, instants
 
 pytestmark = pytest.mark.anyio
-
-MIDNIGHT = now().replace(hour=0, minute=0, second=0) - timedelta(days=1)
-SORTS = ["observed_at", "-observed_at", "value", "-value", "source", "-source", "category", "-category"]
-IMPORT = 7
-
-
-@dataclass(frozen=True)
-class Row:
-    source: str
-    category: str
-    at: datetime
-    value: float
-    anomalous: bool
-    """Judged unusual and not dismissed."""
-    imported: bool
 
 
 def readings() -> list[Row]:
     """Series over three days: sparse, dense, constant ones, a switch; instants and values that several share."""
     chance = random.Random(7)
-    instants = [MIDNIGHT + timedelta(seconds=chance.uniform(-80_000, 120_000)) for _ in range(120)]
-    instants += [MIDNIGHT + timedelta(hours=5, seconds=n / 2) for n in range(150)]
-    instants += [MIDNIGHT + timedelta(hours=n) for n in range(-3, 3)]
+    measured = instants(chance, 120)
     kinds: dict[tuple[str, str], Callable[[], float]] = {
         ("a", "temperature"): lambda: round(chance.gauss(20, 3), chance.choice([0, 1, 15])),
         ("a", "pressure"): lambda: 20.0,
@@ -51,7 +35,7 @@ def readings() -> list[Row]:
     for (source, category), draw in kinds.items():
         rows += [
             Row(source, category, at, draw(), chance.random() < 0.05, category != "level" and at < MIDNIGHT)
-            for at in sorted({at for at in instants if chance.random() < 0.7})
+            for at in sorted({at for at in measured if chance.random() < 0.7})
         ]
     return rows
 
@@ -59,61 +43,7 @@ def readings() -> list[Row]:
 ROWS = readings()
 # Series get their ids in the order of their names.
 IDS = {series: place for place, series in enumerate(sorted({(row.source, row.category) for row in ROWS}))}
-INSTANTS = sorted({row.at for row in ROWS})
-BOUNDS = st.one_of(
-    st.none(),
-    st.sampled_from(INSTANTS),
-    st.builds(lambda at, by: at + timedelta(microseconds=by), st.sampled_from(INSTANTS), st.integers(-1, 1)),
-    st.integers(-24 * 60, 36 * 60).map(lambda minutes: MIDNIGHT + timedelta(minutes=minutes)),
-    st.integers(-24, 36).map(lambda hours: MIDNIGHT + timedelta(hours=hours)),
-)
-
-
-@dataclass(frozen=True)
-class Filters:
-    source: list[str]
-    category: list[str]
-    start: datetime | None
-    end: datetime | None
-    low: float | None
-    high: float | None
-    anomalous: bool | None
-    imported: bool
-
-    def params(self) -> dict[str, Any]:
-        return {
-            "source": self.source,
-            "category": self.category,
-            **({"from": rfc3339(self.start)} if self.start else {}),
-            **({"to": rfc3339(self.end)} if self.end else {}),
-            **({"min_value": self.low} if self.low is not None else {}),
-            **({"max_value": self.high} if self.high is not None else {}),
-            **({"anomalous": self.anomalous} if self.anomalous is not None else {}),
-            **({"import_id": IMPORT} if self.imported else {}),
-        }
-
-    def of(self, rows: list[Row]) -> list[Row]:
-        return [
-            row
-            for row in rows
-            if (not self.source or row.source in self.source)
-            and (not self.category or row.category in self.category)
-            and (self.start is None or row.at >= self.start)
-            and (self.end is None or row.at < self.end)
-            and (self.low is None or row.value >= self.low)
-            and (self.high is None or row.value <= self.high)
-            and (self.anomalous is None or row.anomalous == self.anomalous)
-            and (not self.imported or row.imported)
-        ]
-
-
-def _ordered(filters: Filters) -> Filters:
-    """A range that ends after it starts."""
-    if filters.start is not None and filters.end is not None and filters.start >= filters.end:
-        return replace(filters, start=filters.end, end=filters.start + timedelta(microseconds=1))
-    return filters
-
-
+BOUNDS = bounds(ROWS)
 VALUES = st.one_of(
     st.none(), st.none(), st.sampled_from([row.value for row in ROWS]), st.sampled_from([0.0, 20.0, 26.5])
 )
@@ -127,7 +57,7 @@ FILTERS = st.builds(
     VALUES,
     st.sampled_from([None, None, None, True, False]),
     st.sampled_from([False, False, False, True]),
-).map(_ordered)
+).map(forwards)
 MANY = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FEW = settings(MANY, max_examples=12)
 
