@@ -14,6 +14,8 @@ reason                 a reading is refused when
 ``out_of_range``       its value's magnitude is above 1e100
 ``too_old``            it was measured before the horizon
 ``in_the_future``      it was measured later than now plus the allowed skew
+``unit_conflict``      its unit is not that of its series
+``conflict``           another value is stored for its series and instant
 =====================  ================================================================
 """
 
@@ -53,6 +55,9 @@ class Rejected(msgspec.Struct, frozen=True):
     detail: str
 
 
+CONFLICT = Rejected("conflict", "another value is stored for this series and instant")
+
+
 def is_name(text: str, longest: int) -> bool:
     """Whether ``text`` can be a key: 1 to ``longest`` printable characters without outer blanks.
 
@@ -69,6 +74,14 @@ def check_series(source: object, category: object, unit: object) -> Rejected | N
     if unit is not None and (not isinstance(unit, str) or not 1 <= len(unit) <= UNIT_MAX or not unit.isprintable()):
         return Rejected("bad_unit", f"unit must be 1 to {UNIT_MAX} printable characters, or absent")
     return None
+
+
+def check_unit(unit: str | None, of_series: str | None) -> Rejected | None:
+    """What is wrong with a reading in ``unit`` for a series that has the unit ``of_series``; one without fits any."""
+    if unit is None or unit == of_series:
+        return None
+    own = f"in {of_series}" if of_series else "without a unit"
+    return Rejected("unit_conflict", f"this series is {own}, the reading in {unit}")
 
 
 def check_value(value: object) -> Rejected | None:

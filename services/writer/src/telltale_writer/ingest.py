@@ -17,7 +17,7 @@ from telltale_shared.store.dead_letters import DeadLetter, bury
 from telltale_shared.store.ledger import Account, Standing, open_accounts, settle
 from telltale_shared.store.records import Columns, Floats, Integers, Outcome, advance_latest, insert_records, key_order
 from telltale_shared.store.series import Identity, NewSeries, Series, SeriesDirectory
-from telltale_shared.validation import Rejected
+from telltale_shared.validation import CONFLICT, Rejected, check_unit
 from telltale_writer.decode import DecodedDelivery
 
 log = structlog.get_logger("telltale.writer")
@@ -27,8 +27,6 @@ ATTEMPT_SECONDS = 120.0
 DATA_ERRORS = frozenset({1264, 1265, 1292, 1366, 1406, 1526, 1690})
 """MariaDB's refusals of a value itself (out of range, truncated, incorrect, too long, no partition): retrying the same
 rows cannot help, so the ones at fault are found and become dead letters."""
-
-CONFLICT = Rejected("conflict", "another value is stored for this series and instant")
 
 
 @dataclass
@@ -189,9 +187,7 @@ class _Transaction:
             refused: dict[int, Rejected] = {}
             for which, key in enumerate(delivery.series):
                 series = self.series.get((key.source, key.category))
-                if series is not None and key.unit is not None and key.unit != series.unit:
-                    own = f"in {series.unit}" if series.unit else "without a unit"
-                    rejected = Rejected("unit_conflict", f"this series is {own}, the reading in {key.unit}")
+                if series is not None and (rejected := check_unit(key.unit, series.unit)):
                     refused |= dict.fromkeys(np.flatnonzero(delivery.index == which).tolist(), rejected)
             if not refused:
                 kept.append(delivery)

@@ -28,7 +28,15 @@ from telltale_shared.store.ledger_upkeep import FOLDED
 from telltale_shared.store.records import Columns, Outcome, advance_latest, insert_records, key_order
 from telltale_shared.store.schema import dead_letters
 from telltale_shared.store.series import NewSeries, find_or_create_series
-from telltale_shared.validation import Rejected, TimeBounds, check_series, check_time, check_value
+from telltale_shared.validation import (
+    CONFLICT,
+    Rejected,
+    TimeBounds,
+    check_series,
+    check_time,
+    check_unit,
+    check_value,
+)
 
 REPLAYED, DISCARDED = "replayed", "discarded"
 """Resolutions of a letter."""
@@ -45,7 +53,6 @@ CUT_OFF = Rejected("cut_off", "only the beginning of the message is kept")
 NO_READING = Rejected("no_reading", "it is no reading, but an event of a service")
 UNKNOWN_NUMBERS = Rejected("unknown_numbers", "nobody knows which numbers of which producer it stands for")
 OVERLAP = Rejected("overlap", "its numbers are settled by another delivery")
-CONFLICT = Rejected("conflict", "another value is stored for this series and instant")
 
 
 class SingleReading(msgspec.Struct, frozen=True):
@@ -218,11 +225,8 @@ async def _store(connection: AsyncConnection, attempts: Sequence[_Attempt], *, n
     kept = []
     for attempt, place, reading in places:
         one = series[reading.key.source, reading.key.category]
-        if reading.key.unit is not None and reading.key.unit != one.unit:
-            own = f"in {one.unit}" if one.unit else "without a unit"
-            attempt.readings[place] = Rejected(
-                "unit_conflict", f"this series is {own}, the reading in {reading.key.unit}"
-            )
+        if rejected := check_unit(reading.key.unit, one.unit):
+            attempt.readings[place] = rejected
         else:
             kept.append((attempt, place, reading, one))
     if not kept:
