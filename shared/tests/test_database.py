@@ -10,7 +10,8 @@ import uvloop
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from telltale_shared.database import DATABASE_ERRORS, create_engine, is_transient
+from telltale_shared.database import DATABASE_ERRORS, SILENCE_SECONDS, create_engine, is_transient
+from telltale_shared.testing import Access
 
 ATTEMPTS = 2_000
 DELAYS = (0.0, 0.000_02, 0.000_4)
@@ -46,3 +47,15 @@ def test_whenever_a_server_hangs_up_it_is_known_that_trying_again_helps() -> Non
 def test_when_no_connection_is_free_trying_again_helps() -> None:
     assert isinstance(PoolTimeout(), DATABASE_ERRORS)
     assert is_transient(PoolTimeout())
+
+
+@pytest.mark.anyio
+async def test_the_kernel_ends_a_connection_to_a_machine_that_is_gone(database: Access) -> None:
+    engine = create_engine(database.url, database.password)
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        opened = raw.driver_connection._transport.get_extra_info("socket")  # type: ignore[union-attr]
+        assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) < SILENCE_SECONDS
+        assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1_000 * SILENCE_SECONDS
+    await engine.dispose()

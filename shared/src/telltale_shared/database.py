@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -25,6 +26,14 @@ is an OSError."""
 
 CONNECTION_LOST = 2013
 """The client's error number for a connection that broke."""
+
+SILENCE_SECONDS = 20
+"""After which a server whose machine acknowledges nothing is given up; one that is only slow still acknowledges."""
+_SILENCE_OPTIONS = (
+    (socket.TCP_KEEPIDLE, SILENCE_SECONDS // 2),
+    (socket.TCP_KEEPINTVL, SILENCE_SECONDS // 4),
+    (socket.TCP_USER_TIMEOUT, SILENCE_SECONDS * 1_000),
+)
 
 BACKOFF_FIRST, BACKOFF_LAST = 0.05, 5.0
 
@@ -76,15 +85,26 @@ def create_engine(url: str, password: str, *, pool_size: int = 5, statement_time
 
 
 def _connect(dialect: Dialect, _: object, arguments: list[Any], options: dict[str, Any]) -> object:
-    """Connect as the dialect does it.
+    """Connect as the dialect does it, to a server that is not waited for when its machine is gone.
 
     On uvloop, a connection that is lost before asyncmy has set its options has no socket any more, and asyncmy raises
     RuntimeError for it, of which nobody would know that trying again helps.
     """
     try:
-        return dialect.connect(*arguments, **options)
+        connection = dialect.connect(*arguments, **options)
     except RuntimeError as error:
         raise dialect.loaded_dbapi.OperationalError(CONNECTION_LOST, str(error)) from error
+    _limit_silence(connection.driver_connection)
+    return connection
+
+
+def _limit_silence(connection: Any) -> None:
+    """Have the kernel end ``connection`` after SILENCE_SECONDS without an acknowledgement, not after many minutes."""
+    # asyncmy itself offers no way to its socket.
+    opened = connection._transport and connection._transport.get_extra_info("socket")
+    if opened is not None and opened.family != socket.AF_UNIX:
+        for option, value in _SILENCE_OPTIONS:
+            opened.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def error_number(error: BaseException) -> int | None:
