@@ -56,13 +56,21 @@ else
 	@$(stack) rebuild -- $(ARGS)
 endif
 
+.PHONY: admin
+admin: ## make EMAIL=… an administrator; the password of a new account is asked for
+ifeq ($(RUNTIME),docker)
+	docker compose exec auth python -m telltale_auth.create_admin $(EMAIL)
+else
+	@$(stack) admin $(EMAIL)
+endif
+
 .PHONY: backup
 backup: ## write every database, as it is at one moment, into FILE=… or one named by the time
-	@$(stack) --runtime $(RUNTIME) backup $(FILE)
+	@$(stack) --runtime $(RUNTIME) backup $(if $(FILE),"$(FILE)")
 
 .PHONY: restore
 restore: ## bring the backup FILE=… into this stack; REPLACE=yes: also where it holds data, which goes
-	@$(stack) --runtime $(RUNTIME) $(if $(filter yes,$(REPLACE)),--replace) restore $(FILE)
+	@$(stack) --runtime $(RUNTIME) $(if $(filter yes,$(REPLACE)),--replace) restore $(if $(FILE),"$(FILE)")
 
 .PHONY: test
 test: development lint check-installable audit ## lint, types, import rules and every test, against real servers of its own

@@ -25,23 +25,47 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "WRITER_MIGRATION_DATABASE_PASSWORD": ("mariadb", "writer-migrate"),
 }
 
+#: There only while somebody chooses them.
+OPTIONAL: dict[str, tuple[str, ...]] = {"AUTH_OTHER_SIGNING_SEEDS": ("auth",)}
+
+#: What a server takes at its first start and never again.
+LASTING = ("AMQP_PASSWORD", "MARIADB_ROOT_PASSWORD")
+
 
 def _write(path: Path, value: str) -> None:
+    if path.exists() and path.read_text() == value:
+        return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(value)
 
 
-def create_missing(folder: Path) -> None:
-    """Complete the secrets under `folder`."""
+def _existing(folder: Path, name: str) -> str | None:
+    paths = [folder / owner / name for owner in OWNERS[name]]
+    return next((path.read_text() for path in paths if path.exists()), None)
+
+
+def _refuse_to_change(folder: Path) -> None:
+    for name in LASTING:
+        chosen, existing = os.environ.get(name), _existing(folder, name)
+        if chosen and existing and chosen != existing:
+            sys.exit(f"{name} cannot be changed any more: its server took the present one at its first start")
+
+
+def complete(folder: Path) -> None:
+    """Complete the secrets under `folder`; exit before anything is written where one cannot be changed."""
+    _refuse_to_change(folder)
     for name, owners in OWNERS.items():
-        paths = [folder / owner / name for owner in owners]
-        existing = next((path.read_text() for path in paths if path.exists()), None)
-        value = os.environ.get(name) or existing or secrets.token_hex(32)
-        for path in paths:
-            if not path.exists() or path.read_text() != value:
-                _write(path, value)
+        value = os.environ.get(name) or _existing(folder, name) or secrets.token_hex(32)
+        for owner in owners:
+            _write(folder / owner / name, value)
+    for name, owners in OPTIONAL.items():
+        for owner in owners:
+            if chosen := os.environ.get(name):
+                _write(folder / owner / name, chosen)
+            else:
+                (folder / owner / name).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
-    create_missing(Path(sys.argv[1]))
+    complete(Path(sys.argv[1]))

@@ -152,10 +152,13 @@ def _install_uv() -> None:
 
 
 def _is_usable(python: Path) -> bool:
-    """Whether `python` is there and of the version that runs this; an upgrade of the system's leaves neither."""
+    """Whether `python` is there, whole, and of the version that runs this.
+
+    An upgrade of the system's Python leaves neither, an installation that was cut short no pip.
+    """
     if not python.exists():
         return False
-    asked = [str(python), "-c", "import sys; print(sys.version)"]
+    asked = [str(python), "-c", "import pip, sys; print(sys.version)"]
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == sys.version
 
 

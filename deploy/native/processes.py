@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 #: Settings of all services that the user may change.
-DEFAULTS = {"ENVIRONMENT": "development", "DEMO_ACCOUNTS": "true", "LOG_LEVEL": "INFO"}
+DEFAULTS = {
+    "ENVIRONMENT": "development",
+    "DEMO_ACCOUNTS": "true",
+    "LOG_LEVEL": "INFO",
+    "CORS_ORIGINS": '["http://127.0.0.1:{ui}", "http://localhost:{ui}"]',
+}
 
 #: Settings of all services that follow from the stack itself.
 COMMON = {
     "BIND_HOST": "127.0.0.1",
-    "CORS_ORIGINS": '["http://127.0.0.1:{ui}", "http://localhost:{ui}"]',
     "AMQP_URL": "amqp://telltale@127.0.0.1:{rabbitmq}/telltale",
     "AUTH_URL": "http://127.0.0.1:{auth}",
     "QUERY_URL": "http://127.0.0.1:{query}",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -49,6 +49,11 @@ def which(program: str) -> str:
     return found
 
 
+def _user() -> str:
+    """Who runs this, whatever the environment says: MariaDB asks the kernel who is at its socket."""
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
 def read_secret(layout: Layout, owner: str, name: str) -> str:
     """The secret `name` as `owner` sees it."""
     return (layout.secrets / owner / name).read_text().strip()
@@ -67,7 +72,7 @@ def create_database_folder(layout: Layout) -> None:
         f"--defaults-file={ROOT / 'deploy' / 'mariadb' / 'telltale.cnf'}",
         f"--datadir={data}",
         "--auth-root-authentication-method=socket",
-        f"--auth-root-socket-user={getpass.getuser()}",
+        f"--auth-root-socket-user={_user()}",
         "--skip-test-db",
     ]
     if os.getuid() == 0:
@@ -111,7 +116,7 @@ def mariadb_client(layout: Layout) -> list[str]:
         which("mariadb"),
         "--no-defaults",
         f"--socket={layout.mariadb_socket}",
-        f"--user={getpass.getuser()}",
+        f"--user={_user()}",
     ]
 
 

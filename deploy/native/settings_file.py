@@ -10,6 +10,8 @@ from pathlib import Path
 from layout import ROOT, StackError
 
 _EXAMPLE = ROOT / ".env.example"
+_FILES = {"GENERATOR_REPLAY_FILE"}
+"""Settings that name a file, from the project's folder on."""
 _LINE = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)")
 
 
@@ -41,4 +43,4 @@ def user_settings(path: Path) -> dict[str, str]:
     """What `path` sets, then what the environment sets among the known names; empty values count as not set."""
     chosen = dict(_assignments(path)) if path.is_file() else {}
     chosen |= {name: os.environ[name] for name in known_names() & os.environ.keys()}
-    return {name: value for name, value in chosen.items() if value}
+    return {name: str(ROOT / value) if name in _FILES else value for name, value in chosen.items() if value}

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import environment
 import keeping
+import offsets
 import ports
 import servers
 import status
@@ -39,13 +40,21 @@ def _environment(layout: Layout, process: Process, user: Mapping[str, str]) -> d
     values = {name: str(port) for name, port in layout.ports_seen_by(process.name).items()}
     values["data"] = str(layout.data / process.name)
     fixed = {name: value.format_map(values) for name, value in (COMMON | dict(process.environment)).items()}
-    secrets = {"SECRETS_DIR": str(layout.secrets / (process.secrets or process.name))}
+    defaults = {name: value.format_map(values) for name, value in DEFAULTS.items()}
+    secrets = layout.secrets / (process.secrets or process.name)
     # A secret chosen by the user is in the files of those who need it, and in nobody's environment.
     secret_names = {path.name for path in layout.secrets.glob("*/*")}
     chosen = {name: value for name, value in user.items() if name not in secret_names}
-    # The digest is read by nobody: new code makes a new description, and so a restart by the next `make up`.
-    code = {"TELLTALE_CODE": environment.code_digest(process.folder)}
-    return DEFAULTS | chosen | fixed | secrets | code | {"PYTHONUNBUFFERED": "1"}
+    own = {"SECRETS_DIR": str(secrets), "PYTHONUNBUFFERED": "1"}
+    # Read by nobody: new code or secrets make a new description, and so a restart by the next `make up`.
+    own |= {"TELLTALE_CODE": environment.code_digest(process.folder), "TELLTALE_SECRETS": _changed_at(secrets)}
+    return defaults | chosen | fixed | own
+
+
+def _changed_at(folder: Path) -> str:
+    """When the newest file of `folder` was written, and how many there are: a digest would tell of what is in them."""
+    written = [path.stat().st_mtime_ns for path in folder.glob("*")]
+    return f"{max(written, default=0)}/{len(written)}"
 
 
 def _service_programs(layout: Layout, user: Mapping[str, str]) -> list[Program]:
@@ -88,7 +97,9 @@ def _check_ports(layout: Layout, supervisor: Supervisor, names: Collection[str])
 
 def _make_secrets(layout: Layout, user: Mapping[str, str]) -> None:
     command = [sys.executable, str(ROOT / "deploy" / "make_secrets.py"), str(layout.secrets)]
-    subprocess.run(command, check=True, env=os.environ | dict(user))
+    made = subprocess.run(command, check=False, env=os.environ | dict(user), capture_output=True, text=True)
+    if made.returncode:
+        raise StackError(made.stderr.strip())
 
 
 def _migrate(layout: Layout, user: Mapping[str, str]) -> None:
@@ -136,11 +147,13 @@ def up(layout: Layout, options: argparse.Namespace) -> int:
     print("Starting Telltale")
     with timing.step("system packages, Python packages"):
         _install(options.group)
-    layout.create()
-    _make_secrets(layout, user)
     supervisor = _supervisor(layout)
     if not supervisor.is_running():
         supervisor.end_orphans()
+    elif offsets.remembered(layout.run) != layout.offset:
+        raise StackError("this stack runs on other ports; make down ends it, then it can start on these")
+    layout.create()
+    _make_secrets(layout, user)
     _check_ports(layout, supervisor, PORTS)
     # Beside what runs; the next step stops what is to be replaced.
     migrated = servers.mariadb_answers(layout)
@@ -266,9 +279,19 @@ def logs(layout: Layout, options: argparse.Namespace) -> int:
 
 def rebuild(layout: Layout, options: argparse.Namespace) -> int:
     """Make rollups again from the records, as the writer would reach them; the names are the command's own options."""
-    writer = next(process for process in SERVICES if process.name == "writer")
-    variables = os.environ | _environment(layout, writer, user_settings(options.env_file))
-    command = [str(environment.PYTHON), "-m", "telltale_writer.rebuild", *options.names]
+    return _run_as("writer", "telltale_writer.rebuild", layout, options)
+
+
+def admin(layout: Layout, options: argparse.Namespace) -> int:
+    """Make whose address is named an administrator; the password of a new account is asked for."""
+    return _run_as("auth", "telltale_auth.create_admin", layout, options)
+
+
+def _run_as(service: str, module: str, layout: Layout, options: argparse.Namespace) -> int:
+    """Run a command with what `service` may see and reach."""
+    process = next(process for process in SERVICES if process.name == service)
+    variables = os.environ | _environment(layout, process, user_settings(options.env_file))
+    command = [str(environment.PYTHON), "-m", module, *options.names]
     return subprocess.run(command, env=variables, check=False).returncode
 
 
@@ -318,6 +341,7 @@ _COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
     "status": show_status,
     "logs": logs,
     "rebuild": rebuild,
+    "admin": admin,
     "backup": backup,
     "restore": restore,
     "servers-up": servers_up,

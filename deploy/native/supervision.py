@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from layout import Layout, StackError
+from settings_file import known_names
 
 
 def mark(layout: Layout) -> dict[str, str]:
@@ -42,6 +43,8 @@ class Program:
 
 _START_ATTEMPTS = 1_000
 """What cannot start now may do so later. Each attempt comes a second later than the one before it."""
+_ANSWER_SECONDS = 90
+"""How long supervisord may take to answer: longer than any program may take to stop."""
 _ENDED = ("STOPPED", "EXITED", "FATAL")
 
 
@@ -76,8 +79,8 @@ stdout_logfile_backups=2
 """
 
 
-def write_configuration(layout: Layout, programs: Sequence[Program]) -> bool:
-    """Write supervisord's configuration; tell whether it differs from what was there."""
+def write_configuration(layout: Layout, programs: Sequence[Program]) -> None:
+    """Write supervisord's configuration."""
     run = str(layout.run).replace("%", "%%")
     user = "user=root\n" if os.getuid() == 0 else ""
     text = f"""[unix_http_server]
@@ -94,16 +97,13 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
     text += "".join(_section(program, layout) for program in programs)
     path = layout.run / "supervisord.conf"
-    if path.exists() and path.read_text() == text:
-        return False
     path.touch(mode=0o600)
     path.write_text(text)
-    return True
 
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=60)
+        super().__init__("localhost", timeout=_ANSWER_SECONDS)
         self._path = path
 
     def connect(self) -> None:
@@ -169,7 +169,7 @@ class Supervisor:
         A program whose description changed is stopped, so that it starts again with the new one; one that is
         no longer described is stopped and forgotten.
         """
-        changed = write_configuration(self._layout, programs)
+        write_configuration(self._layout, programs)
         if not self.is_running():
             configuration = str(self._layout.run / "supervisord.conf")
             command = [
@@ -179,12 +179,15 @@ class Supervisor:
                 "-c",
                 configuration,
             ]
-            environment = os.environ | mark(self._layout)
+            # What it hands on to its programs: a setting of this call must not stay with those of the next.
+            kept = {name: value for name, value in os.environ.items() if name not in known_names()}
+            environment = kept | mark(self._layout)
             result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
             if result.returncode:
                 raise StackError(f"supervisord did not start: {result.stdout}{result.stderr}")
             self._wait_until(self.is_running, 15, "supervisord does not answer")
-        elif changed:
+        else:
+            # It compares the file with what it runs, so that this makes up for an earlier call that was cut short.
             added, altered, removed = self._call("reloadConfig")[0]
             for name in (*removed, *altered):
                 self._call("stopProcessGroup", name)

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import yaml
+from deploy.make_secrets import OPTIONAL, OWNERS
 from layout import PORTS
 from processes import COMMON, MIGRATIONS, SERVICES, Process
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = {"mariadb", "rabbitmq"}
 ONE_SHOTS = {"secrets", "accounts"}
-FROM_COMPOSE_ITSELF = {"DEMO_ACCOUNTS", "SECRETS_DIR", "HOME"}
+SECRETS = {*OWNERS, *OPTIONAL}
+FROM_COMPOSE_ITSELF = {"DEMO_ACCOUNTS", "SECRETS_DIR", "HOME", "GENERATOR_SOURCE", "GENERATOR_REPLAY_FILE", *SECRETS}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,13 @@ def test_same_port(compose: dict[str, Any], process: Process) -> None:
     (variable,) = (name for name, value in process.environment.items() if value == f"{{{process.name}}}")
     assert described["environment"][variable] == PORTS[process.name]
     assert f":{PORTS[process.name]}{process.ready}" in described["healthcheck"]["test"][-1]
+
+
+def test_a_chosen_secret_is_in_the_environment_of_no_service(compose: dict[str, Any]) -> None:
+    told = {name: one["environment"] for name, one in compose.items() if "env_file" in one and name != "secrets"}
+    assert {process.name for process in (*SERVICES, *MIGRATIONS)} == set(told)
+    for name, environment in told.items():
+        assert {secret: environment[secret] for secret in SECRETS} == dict.fromkeys(SECRETS, ""), name
 
 
 def test_published_on_loopback_only(compose: dict[str, Any]) -> None:

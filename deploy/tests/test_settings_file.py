@@ -30,6 +30,13 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     assert chosen == {"LOG_LEVEL": "WARNING"}
 
 
+def test_a_file_is_named_from_the_project_on_or_from_the_root(tmp_path: Path) -> None:
+    path = _written(tmp_path, "GENERATOR_REPLAY_FILE=sample_data/records_sample.csv\n")
+    assert Path(settings_file.user_settings(path)["GENERATOR_REPLAY_FILE"]).is_file()
+    path = _written(tmp_path, "GENERATOR_REPLAY_FILE=/tmp/readings.csv\n")
+    assert settings_file.user_settings(path) == {"GENERATOR_REPLAY_FILE": "/tmp/readings.csv"}
+
+
 def test_a_bad_line_is_named(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="line 2"):
         settings_file.user_settings(_written(tmp_path, "LOG_LEVEL=DEBUG\nlog level\n"))

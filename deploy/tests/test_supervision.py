@@ -61,6 +61,27 @@ def test_a_changed_description_restarts_its_program_alone(supervisor: tuple[Supe
     assert after["changed"]["pid"] != before["changed"]["pid"]
 
 
+def test_what_an_interrupted_call_left_undone_is_done_by_the_next(supervisor: tuple[Supervisor, Layout]) -> None:
+    running, layout = supervisor
+    running.ensure([_program(layout, "one", _WRITE, WORDS="old")])
+    changed = _program(layout, "one", _WRITE, WORDS="new")
+    write_configuration(layout, [changed])  # and no further
+    running.ensure([changed])
+    running.start(["one"])
+    assert _wait_for(layout.run / "said") == "new"
+
+
+def test_a_setting_of_one_call_does_not_stay_with_those_of_the_next(
+    supervisor: tuple[Supervisor, Layout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, layout = supervisor
+    monkeypatch.setenv("GENERATOR_RATE", "10")
+    say = _WRITE.replace("os.environ['WORDS']", "repr(os.environ.get('GENERATOR_RATE'))")
+    running.ensure([_program(layout, "one", say)])
+    running.start(["one"])
+    assert _wait_for(layout.run / "said") == "None"
+
+
 def _refuse(running: Supervisor, layout: Layout) -> None:
     running.ensure([replace(_program(layout, "refuses", _REFUSE), start_seconds=2)])
     running.start(["refuses"])

@@ -169,7 +169,7 @@ async def test_a_spool_in_use_stops_the_second(start: Start, store: Store, free_
     [
         ({"GENERATOR_RATE": "fast"}, "GENERATOR_RATE"),
         ({"GENERATOR_SOURCE": "replay"}, "GENERATOR_REPLAY_FILE"),
-        ({"GENERATOR_REPLAY_FILE": "/nowhere.csv"}, "GENERATOR_REPLAY_FILE"),
+        ({"GENERATOR_SOURCE": "replay", "GENERATOR_REPLAY_FILE": "/nowhere.csv"}, "GENERATOR_REPLAY_FILE"),
         ({"GENERATOR_NAME": "Has Blanks"}, "GENERATOR_NAME"),
         ({"GENERATOR_PARTITION": "1"}, "GENERATOR_PARTITION"),
         ({"GENERATOR_ANOMALY_MINUTES": "5"}, "GENERATOR_ANOMALY_MINUTES"),

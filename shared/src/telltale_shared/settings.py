@@ -30,7 +30,7 @@ class Environment(StrEnum):
 class ServiceSettings(BaseSettings):
     """What every service needs. Environment variables without a prefix are common to all services."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True)
 
     environment: Environment = Field(Environment.DEVELOPMENT, validation_alias="ENVIRONMENT")
     demo_accounts: bool = Field(False, validation_alias="DEMO_ACCOUNTS")

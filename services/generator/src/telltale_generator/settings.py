@@ -55,22 +55,13 @@ class Settings(BrokerSettings, VerifierSettings):
             raise ValueError("must be 0, or at least 20 so that an anomaly has room to begin and to end")
         return minutes
 
-    @field_validator("replay_file", mode="before")
-    @classmethod
-    def _blank_is_none(cls, file: object) -> object:
-        return file or None
-
-    @field_validator("replay_file")
-    @classmethod
-    def _is_a_file(cls, file: Path | None) -> Path | None:
-        if file is not None and not file.is_file():
-            raise ValueError(f"{file} is not a file")
-        return file
-
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
-        if self.source is SourceName.REPLAY and self.replay_file is None:
-            raise ValueError("GENERATOR_REPLAY_FILE must name a file when GENERATOR_SOURCE=replay")
+        if self.source is SourceName.REPLAY:
+            if self.replay_file is None:
+                raise ValueError("GENERATOR_REPLAY_FILE must name a file when GENERATOR_SOURCE=replay")
+            if not self.replay_file.is_file():
+                raise ValueError(f"GENERATOR_REPLAY_FILE: {self.replay_file} is not a file")
         if self.partition >= self.store_partitions:
             raise ValueError("GENERATOR_PARTITION must be below STORE_PARTITIONS")
         return self
