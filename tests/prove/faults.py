@@ -167,12 +167,16 @@ async def _cut_after_bytes(scene: Scene, step: Step) -> None:
 async def _lose_ok(scene: Scene, step: Step) -> None:
     del step
     link = scene.links["writer/mariadb"]
+    lost = 0
     for _ in range(3):
         link.eaten.clear()
         link.eats_next_ok = True
         with suppress(TimeoutError):
             async with asyncio.timeout(20):
                 await link.eaten.wait()
+                lost += 1
+    if not lost:
+        scene.complaints.append("no answer to a COMMIT could be lost")
 
 
 # --- the database

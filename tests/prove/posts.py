@@ -13,6 +13,7 @@ from tests.prove.system import System
 PERIOD = 0.25
 READINGS = 20
 CREATED = 201
+INTERNAL_ERROR = 500
 
 
 class Posts:
@@ -24,6 +25,10 @@ class Posts:
     def __init__(self, system: System, lists: Lists, *, name: str, seed: int) -> None:
         self.name = name
         self.paused = False
+        self.confirmed = 0
+        """Posts that were answered with 201."""
+        self.failed = 0
+        """Posts that the generator answered with a fault of its own, 500: no disturbance excuses that."""
         self._system = system
         self._lists = lists
         self._rng = random.Random(seed)
@@ -58,6 +63,8 @@ class Posts:
         answer = await http.post(url, json=body, headers={"Authorization": f"Bearer {token}"})
         if answer.status_code == CREATED:
             await self._lists.confirm([delivery])
+            self.confirmed += 1
+        self.failed += answer.status_code == INTERNAL_ERROR
 
     def _reading(self) -> Sent:
         self._number += 1

@@ -105,6 +105,10 @@ class Runner:
         confirmed = read_confirmed(self._folder / posts.name)
         await evidence.stored_at_rest(self._engine, posts.name, len(confirmed), REST_PATIENCE)
         verdict = await self._judge(load.name, load.name) + await self._judge(posts.name, None)
+        if not posts.confirmed:
+            complaints.append("no posted reading was confirmed")
+        if posts.failed:
+            complaints.append(f"{posts.failed} posts were answered with 500")
         verdict.complaints += complaints
         return Outcome(schedule, verdict, recovery, time.monotonic() - begun)
 
