@@ -175,6 +175,16 @@ async def test_a_job_names_no_total_that_nobody_knows(api: Api, monkeypatch: pyt
     assert (job["state"], job["rows_done"], job["rows_total"]) == ("done", 6, None)
 
 
+async def test_what_comes_after_the_order_stays(api: Api) -> None:
+    await store(api, 40)
+    ordered = await api.call("POST", "/records/deletions", json={"filter": {"source": ["a"]}, "expected_count": 40})
+    assert ordered.status_code == 202, ordered.text
+    await api.store([("a", "x", now(minutes=-1), 7.0)])
+    await work(api)
+    assert await values(api, "a") == [7.0]
+    await rollups_are_right(api)
+
+
 async def test_half_a_character_is_refused(api: Api) -> None:
     """JSON may name one, and no database can be asked for it."""
     refused = await api.http.post(

@@ -4,10 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telltale_query.imports import handlers
 from telltale_query.imports.applying import Applying
 from telltale_query.imports.outdated import forget_outdated
+from telltale_query.jobs.run import JobRun
 from telltale_query.jobs.runner import Runner
 from telltale_shared.security import Role
 from telltale_shared.store.schema import imports
@@ -280,6 +282,26 @@ async def test_a_running_import_is_cancelled_and_leaves_nothing(api: Api, monkey
     assert (ended["state"], ended["job"]["state"], ended["can_undo"]) == ("cancelled", "cancelled", False)
     assert counts(ended)["stored"] == counts(ended)["undone"] >= 8
     assert await records(api) == before
+    assert await staged(api) == 0
+    await check_derived(api)
+
+
+@pytest.mark.parametrize("end", ["of checking", "of applying"])
+async def test_it_can_be_cancelled_until_it_ends(api: Api, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    one = (await send(api, FILE)).json()
+    ends = iter(["of checking", "of applying"])
+    hold = handlers._hold_if_wanted
+
+    async def cancel_before(run: JobRun, connection: AsyncConnection) -> None:
+        if next(ends) == end:
+            assert (await api.call("DELETE", f"/imports/{one['id']}", role=Role.USER)).status_code == 202
+        await hold(run, connection)
+
+    monkeypatch.setattr(handlers, "_hold_if_wanted", cancel_before)
+    await work(api)
+    ended = await api.get(f"/imports/{one['id']}")
+    assert (ended["state"], ended["job"]["state"]) == ("cancelled", "cancelled")
+    assert await records(api) == []
     assert await staged(api) == 0
     await check_derived(api)
 

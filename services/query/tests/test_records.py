@@ -127,6 +127,35 @@ async def test_what_retention_has_dropped_was_deleted_by_nobody(api: Api) -> Non
     assert (await api.call("GET", path)).status_code == 404
 
 
+async def test_what_retention_has_dropped_does_not_come_back_by_hand(api: Api) -> None:
+    await api.run("INSERT INTO horizons (table_name, rows_from) VALUES ('records', :at)", {"at": now(minutes=1)})
+    body = {**PRESS, "observed_at": rfc3339(now(minutes=5))}
+    refused = await api.call("POST", "/records", json=body, role=Role.USER)
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == ["observed_at"]
+    assert await rollup_counts(api) == [0, 0, 0]
+
+
+async def test_an_answer_that_nobody_takes_holds_no_connection(api: Api) -> None:
+    await create(api)
+    held: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_: Any) -> None:
+        held.append(api.engine.pool.checkedout())  # type: ignore[attr-defined]  # of the pool class in use
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+        "path": "/api/v1/records", "raw_path": b"/api/v1/records", "query_string": b"", "root_path": "",
+        "headers": [(b"authorization", f"Bearer {token(Role.VIEWER)}".encode())],
+        "server": ("query", 80), "client": ("127.0.0.1", 1), "state": {},
+    }  # fmt: skip
+    await api.app(scope, receive, send)
+    assert held == [0, 0]
+
+
 async def test_an_unchanged_record_is_not_sent_again(api: Api) -> None:
     made = await create(api)
     path = f"/records/{made['id']}"
@@ -280,7 +309,7 @@ async def test_an_unknown_filter_is_an_error(api: Api) -> None:
         ({"min_value": "nan"}, "min_value"),
         ({"cursor": "nonsense"}, "cursor"),
         ({"cursor": "WyJ2YWx1ZSJd"}, "cursor"),
-        ({"cursor": forged_cursor("-observed_at", 10**30, "2026-11-23T08:00:00", 1.0)}, "cursor"),
+        ({"cursor": forged_cursor(False, ["-observed_at", 10**30, "2026-11-23T08:00:00", 1.0])}, "cursor"),
         ({"anomalous": "perhaps"}, "anomalous"),
     ],
 )
@@ -295,6 +324,16 @@ async def test_a_cursor_belongs_to_its_sort(api: Api) -> None:
         await create(api, observed_at=rfc3339(now(minutes=minute)))
     page = await api.get("/records", {"limit": 1})
     refused = await api.call("GET", "/records", params={"sort": "value", "cursor": page["next_cursor"]})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "cursor"
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999"])
+@pytest.mark.parametrize("sort", ["observed_at", "-observed_at", "value", "-value", "source", "-category"])
+async def test_a_forged_cursor_leads_nowhere(api: Api, sort: str, at: str) -> None:
+    await create(api)
+    cursor = forged_cursor(False, [sort, 4_294_967_295, at, 0.0])
+    refused = await api.call("GET", "/records", params={"sort": sort, "source": PRESS["source"], "cursor": cursor})
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == "cursor"
 

@@ -137,7 +137,7 @@ async def test_a_word_that_is_no_ascii_is_refused(api: Api, path: str, field: st
 
 @pytest.mark.parametrize("path", ["logs", "audit", "dead-letters"])
 async def test_a_cursor_with_an_impossible_id_is_refused(api: Api, path: str) -> None:
-    cursor = forged_cursor("2026-11-23T08:00:00", 10**30)
+    cursor = forged_cursor(False, ["2026-11-23T08:00:00", 10**30])
     refused = await api.call("GET", f"/{path}", params={"cursor": cursor})
     assert refused.status_code == 422, refused.text
     assert refused.json()["errors"][0]["field"] == "cursor"

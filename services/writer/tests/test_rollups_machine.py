@@ -124,6 +124,10 @@ class Rollups(RuleBasedStateMachine):
             self.transaction(work)
         except edits.RecordExists:
             assert any(at == self.at(moment) for _, at, _ in self.transaction(raw_rows))
+        except edits.OutsideHorizon:
+            assert not self.within_horizon(self.at(moment))
+        else:
+            assert self.within_horizon(self.at(moment))
 
     @rule(chosen=chosen, value=value)
     def edit(self, chosen: list[int], value: float) -> None:

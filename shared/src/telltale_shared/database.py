@@ -24,6 +24,9 @@ DATABASE_ERRORS = (DBAPIError, PoolTimeout, OSError)
 """What a database raises that is away, slow or in trouble: its own errors, no free connection, and TimeoutError, which
 is an OSError."""
 
+STATEMENT_TIMEOUT = 1969
+"""MariaDB: the statement ran longer than it may."""
+
 CONNECTION_LOST = 2013
 """The client's error number for a connection that broke."""
 
@@ -121,6 +124,11 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     return isinstance(error, OSError | PoolTimeout) or error_number(error) in TRANSIENT_ERRORS
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same work may succeed later, though not at once: the database is away, or was too slow for it."""
+    return is_transient(error) or error_number(error) == STATEMENT_TIMEOUT
 
 
 async def in_transaction(

@@ -3,14 +3,12 @@
 import structlog
 from fastapi import FastAPI, Request, Response
 
-from telltale_shared.database import DATABASE_ERRORS, error_number, is_transient
+from telltale_shared.database import DATABASE_ERRORS, STATEMENT_TIMEOUT, error_number, is_transient
 from telltale_shared.errors import Unavailable, problem_response
 
 log = structlog.get_logger("telltale.database")
 
 RETRY_AFTER_SECONDS = 3
-STATEMENT_TIMEOUT = 1969
-"""MariaDB: the statement ran longer than it may."""
 
 
 def answer_database_failures(app: FastAPI) -> None:

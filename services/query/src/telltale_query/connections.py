@@ -25,7 +25,8 @@ async def _reading(engine: Engine) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
-Reading = Annotated[AsyncConnection, Depends(_reading)]
+# Given back before the answer is sent: whoever takes that slowly must not hold a connection.
+Reading = Annotated[AsyncConnection, Depends(_reading, scope="function")]
 """Parameter type of an endpoint that only reads."""
 
 

@@ -110,8 +110,9 @@ async def create_record(
     Raises:
         UnitDiffers: the series has another unit.
         RecordExists: it has a record at this instant.
-        OutsideHorizon: no partition holds this time.
+        OutsideHorizon: no partition holds this time, or retention has dropped it, and rollups may hold it already.
     """
+    await _refuse_before_horizon(connection, observed_at)
     now = time.time_ns() // 1_000
     wanted = {(source, category): NewSeries(unit, values.value)}
     one = (await find_or_create_series(connection, wanted, now=now))[source, category]

@@ -1,5 +1,6 @@
 """What is decided about dead letters: replays and discards are jobs, each with its row in the audit trail."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -110,10 +111,12 @@ async def _work(run: JobRun, step: Step) -> Mapping[str, Any]:
     await run.progress(phase="working", rows_done=0, rows_total=run.job.parameters["rows_total"])
     while True:
         await run.checkpoint()
+        began = time.monotonic()
         done = await _step(run, step)
         if done is None:
             break
         await run.progress(rows_done=done)
+        await run.pace.rest(time.monotonic() - began)
 
     async def finish(connection: AsyncConnection) -> dict[str, Any]:
         await run.hold(connection)

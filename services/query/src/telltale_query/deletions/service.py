@@ -1,5 +1,6 @@
 """What is decided about deletions: when one may begin, and how it is done so that it can be broken off anywhere."""
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -38,10 +39,15 @@ async def preview_deletion(connection: AsyncConnection, query: ReadingQuery) -> 
     Raises:
         InvalidRequest: a bad range.
     """
-    now = datetime.now(UTC).replace(tzinfo=None)
-    ended = query if query.end is not None and query.end <= now else query.model_copy(update={"end": now})
+    ended = _until_now(query)
     total = await _count(connection, ended)
     return Preview(total.count, total.exact, as_json(ended))
+
+
+def _until_now(query: ReadingQuery) -> ReadingQuery:
+    """The same without what will be measured later, which nobody has counted."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return query if query.end is not None and query.end <= now else query.model_copy(update={"end": now})
 
 
 async def order_deletion(engine: AsyncEngine, actor: Actor, deletion: Deletion) -> Job | None:
@@ -51,6 +57,7 @@ async def order_deletion(engine: AsyncEngine, actor: Actor, deletion: Deletion) 
         InvalidRequest: a bad range.
         Conflict: they are more or fewer by now.
     """
+    deletion = deletion.model_copy(update={"filter": _until_now(deletion.filter)})
     async with engine.connect() as connection:
         total = await _count(connection, deletion.filter)
     if total.count != deletion.expected_count:
@@ -101,8 +108,10 @@ async def _delete(run: JobRun) -> Mapping[str, Any]:
         async for spans in stretches(connection, selection):
             await run.checkpoint()
             step = partial(_delete_some, run=run, selection=selection, spans=spans)
+            began = time.monotonic()
             deleted = await in_transaction(run.engine, step)
             await run.progress(rows_done=deleted)
+            await run.pace.rest(time.monotonic() - began)
 
     async def finish(connection: AsyncConnection) -> None:
         await run.progress(rows_done=deleted, connection=connection)

@@ -105,7 +105,7 @@ class ImportJobs:
         """The end of checking: nothing is stored yet, and either all of it will be or nothing."""
 
         async def step(connection: AsyncConnection) -> None:
-            await run.hold(connection)
+            await _hold_if_wanted(run, connection)
             if state is ImportState.APPLYING:
                 await begin_apply(connection, run.job.actor, record)
             else:
@@ -116,18 +116,16 @@ class ImportJobs:
     # --- applying
 
     async def _apply(self, run: JobRun, record: ImportRecord) -> None:
+        async def finish(connection: AsyncConnection) -> None:
+            await _hold_if_wanted(run, connection)
+            await _finish(connection, record.id, run.job.actor, ImportState.APPLIED, "import.apply", finished_at=NOW)
+
         try:
             await Applying(run, record, run.job.actor).run()
+            await in_transaction(run.engine, finish)
         except (Cancelled, JobFailed) as reason:
             problem = str(reason) if isinstance(reason, JobFailed) else None
             await in_transaction(run.engine, partial(_take_back, run=run, record=record, problem=problem))
-            return
-
-        async def step(connection: AsyncConnection) -> None:
-            await run.hold(connection)
-            await _finish(connection, record.id, run.job.actor, ImportState.APPLIED, "import.apply", finished_at=NOW)
-
-        await in_transaction(run.engine, step)
 
     # --- undoing
 
@@ -171,6 +169,18 @@ class ImportJobs:
 def _checked(checking: Checking) -> Checking:
     checking.run()
     return checking
+
+
+async def _hold_if_wanted(run: JobRun, connection: AsyncConnection) -> None:
+    """Like ``run.hold``; a wish to stop that came since the last checkpoint counts, too.
+
+    Raises:
+        Cancelled: somebody wants the job to end.
+        LeaseLost: the lease is no longer ours.
+    """
+    await run.hold(connection)
+    if run.cancelled:
+        raise Cancelled
 
 
 async def _read(run: JobRun) -> ImportRecord:

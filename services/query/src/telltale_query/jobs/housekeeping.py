@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telltale_query.jobs.files import forget_file, outdated_files
 from telltale_query.jobs.repository import forget_jobs
-from telltale_shared.database import DATABASE_ERRORS, in_transaction, is_transient
+from telltale_shared.database import DATABASE_ERRORS, in_transaction, may_pass
 
 log = structlog.get_logger("telltale.jobs")
 
@@ -41,7 +41,7 @@ class Housekeeping:
             try:
                 await self.forget()
             except DATABASE_ERRORS as error:
-                if not is_transient(error):
+                if not may_pass(error):
                     raise
                 log.warning("outdated jobs not forgotten", error=str(error)[:200])
             await asyncio.sleep(PERIOD)

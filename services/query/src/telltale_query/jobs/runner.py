@@ -22,7 +22,7 @@ from telltale_query.jobs.pace import Pace
 from telltale_query.jobs.repository import LeaseLost, claim_job, end_job, hand_back
 from telltale_query.jobs.run import LEASE_SECONDS, Cancelled, JobFailed, JobRun, Kind
 from telltale_query.jobs.schemas import Claim, JobState
-from telltale_shared.database import DATABASE_ERRORS, in_transaction, is_transient
+from telltale_shared.database import DATABASE_ERRORS, in_transaction, may_pass
 
 log = structlog.get_logger("telltale.jobs")
 
@@ -68,7 +68,7 @@ class Runner:
             try:
                 worked = await self.work_once(heavy=heavy)
             except DATABASE_ERRORS as error:
-                if not is_transient(error):
+                if not may_pass(error):
                     raise
                 log.warning("jobs cannot be looked at", error=str(error)[:200])
                 worked = False
@@ -138,7 +138,7 @@ class Runner:
             await asyncio.wait({work, renewing})
 
     async def _failed(self, claim: Claim, error: Exception) -> None:
-        if not is_transient(error):
+        if not may_pass(error):
             log.error("job failed", exc_info=error)
             problem = f"Something went wrong on our side. Quote job {claim.id} when you report it."
             await self._end(claim, JobState.FAILED, problem=problem)
@@ -186,6 +186,6 @@ async def _renew(run: JobRun) -> None:
         try:
             await run.renew()
         except DATABASE_ERRORS as error:
-            if not is_transient(error):
+            if not may_pass(error):
                 raise
             log.warning("lease not renewed", error=str(error)[:200])

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_query.filters import ReadingQuery
-from telltale_query.instants import outside
+from telltale_query.instants import FAR_FUTURE, outside
 from telltale_query.paging import Page, Total, Window, bad_cursor
 from telltale_query.records.by_value import TooManyToSort
 from telltale_query.records.counting import count_cheaply, count_up_to
@@ -20,7 +20,7 @@ from telltale_query.records.schemas import NewRecord, Record, RecordChange, Reco
 from telltale_query.selection import Range, Selection, select_readings, stored_since, within
 from telltale_shared.database import in_transaction
 from telltale_shared.errors import Conflict, FieldError, Gone, InvalidRequest, NotFound, PreconditionFailed
-from telltale_shared.instants import microseconds
+from telltale_shared.instants import EPOCH, MICROSECOND, microseconds
 from telltale_shared.store import edits
 from telltale_shared.store.audit import Actor
 from telltale_shared.validation import Rejected, TimeBounds, check_series, check_time, check_value
@@ -31,6 +31,9 @@ LOOKED_AT = 120_000
 """Rows that one page may look at: some 200 ms on a small machine."""
 SORTED_ON_A_PAGE = 1_000_000
 """The same for a page by value, which cannot be broken off."""
+
+EARLIEST = EPOCH - MICROSECOND
+"""Before it no list goes on."""
 
 Result = TypeVar("Result")
 
@@ -49,18 +52,19 @@ async def list_records(connection: AsyncConnection, query: RecordQuery) -> Page[
         InvalidRequest: a bad range or cursor, or a page by value that would have too many records sorted.
     """
     window = Window.of(query.limit, query.cursor, Position)
-    if window.key is not None and window.key.sort != query.sort:
+    key = window.key
+    if key is not None and (key.sort != query.sort or not EARLIEST <= key.observed_at <= FAR_FUTURE):
         raise bad_cursor()
     selection = await select_stored(connection, query)
     budget = Budget(SORTED_ON_A_PAGE if query.sort.column == "value" else LOOKED_AT)
     direction = query.sort.reversed if window.back else query.sort
     try:
         found, stopped = await read_within(
-            connection, selection, direction, after=window.key, limit=window.fetch, budget=budget
+            connection, selection, direction, after=key, limit=window.fetch, budget=budget
         )
     except TooManyToSort as error:
         raise _too_many_to_sort(error.count) from error
-    if window.key is None and stopped is None and len(found) <= window.limit:
+    if key is None and stopped is None and len(found) <= window.limit:
         total = Total(len(found))
     else:
         total = await count_cheaply(connection, selection)
