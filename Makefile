@@ -20,7 +20,7 @@ up: ## install what is missing and start everything; safe to repeat
 ifeq ($(RUNTIME),docker)
 	@test -f .env || cp .env.example .env
 	docker compose up --build --detach --wait
-	@$(stack) addresses
+	@$(stack) --port-offset 0 addresses
 else
 	@$(stack) up $(if $(PORT_OFFSET),--port-offset $(PORT_OFFSET))
 endif
