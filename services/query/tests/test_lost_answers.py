@@ -9,7 +9,7 @@ from telltale_query.deletions import service as deletions
 from telltale_query.jobs.repository import claim_job
 from telltale_query.jobs.runner import Runner
 
-from .conftest import Api
+from .conftest import Api, now, rfc3339
 from .imported import HEADER, check_derived, imported, records, row, rows, send, staged, undone, work
 
 pytestmark = pytest.mark.anyio
@@ -115,3 +115,42 @@ async def test_a_deletion_counts_every_record_once(api: Api, answers: Answers, m
     assert await rows(
         api, "SELECT JSON_VALUE(after, '$.deleted') FROM audit_log WHERE action = 'record.delete_many'"
     ) == [("120",)]
+
+
+async def test_a_record_is_changed_once_and_the_answer_says_so(api: Api, answers: Answers) -> None:
+    reading = {"source": "a", "category": "temp", "value": 1.0, "observed_at": rfc3339(now(minutes=5))}
+    answers.losing = True
+    made = await api.call("POST", "/records", json=reading)
+    path = f"/records/{made.json()['id']}"
+    seen = await api.call("PATCH", path, json={"value": 2.0}, headers={"If-Match": made.headers["etag"]})
+    unseen = await api.call("PATCH", path, json={"value": 3.0})
+    gone = await api.call("DELETE", path)
+    answers.losing = False
+    assert [answer.status_code for answer in (made, seen, unseen, gone)] == [201, 200, 200, 204]
+    assert [answer.headers["etag"] for answer in (made, seen, unseen)] == ['"0"', '"1"', '"2"']
+    assert answers.lost == 4
+    trail = await rows(api, "SELECT action, outcome FROM audit_log ORDER BY id")
+    assert trail == [("record.create", "done"), *[("record.edit", "done")] * 2, ("record.delete", "done")]
+    await check_derived(api)
+
+
+async def test_what_is_wanted_of_an_import_is_begun_once_and_the_answer_says_so(api: Api, answers: Answers) -> None:
+    forgotten, stored = [await imported(api, HEADER + row(3, 1, source=source), dry_run=True) for source in "ab"]
+    answers.losing = True
+    forget = await api.call("DELETE", f"/imports/{forgotten['id']}")
+    apply = await api.call("POST", f"/imports/{stored['id']}/apply")
+    answers.losing = False
+    await work(api)
+    answers.losing = True
+    undo = await api.call("DELETE", f"/imports/{stored['id']}")
+    answers.losing = False
+    assert [answer.status_code for answer in (forget, apply, undo)] == [202] * 3
+    assert answers.lost == 3
+    await work(api)
+    ended = [(await api.get(f"/imports/{one['id']}"))["state"] for one in (forgotten, stored)]
+    assert ended == ["cancelled", "undone"]
+    assert await rows(api, "SELECT kind FROM jobs WHERE kind <> 'import' ORDER BY id") == [
+        ("import_apply",),
+        ("import_undo",),
+    ]
+    assert await records(api) == []

@@ -139,7 +139,7 @@ class Rollups(RuleBasedStateMachine):
         for series_id, at in {row[:2] for row in self.existing(chosen)}:
             self.change(edits.delete_record, series_id, at)
 
-    def change(self, how: Callable[..., Awaitable[None]], series_id: int, at: datetime) -> None:
+    def change(self, how: Callable[..., Awaitable[int]], series_id: int, at: datetime) -> None:
         async def work(connection: AsyncConnection) -> None:
             await how(connection, ACTOR, series_id, at, expected=None)
 

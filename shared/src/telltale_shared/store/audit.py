@@ -29,6 +29,16 @@ class Actor:
     request_id: str | None = None
 
 
+async def has_audit(connection: AsyncConnection, audit_id: int, actor: Actor) -> bool:
+    """Whether there is a row ``audit_id`` that the same request of ``actor`` has written."""
+    same = select(audit_log.c.id).where(
+        audit_log.c.id == audit_id,
+        audit_log.c.actor_id == actor.id[:64],
+        audit_log.c.request_id.is_not_distinct_from(actor.request_id),
+    )
+    return (await connection.execute(same)).first() is not None
+
+
 async def write_audit(
     connection: AsyncConnection,
     actor: Actor,

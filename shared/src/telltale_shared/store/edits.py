@@ -79,6 +79,14 @@ class RecordValues:
     note: str | None
 
 
+class Created(NamedTuple):
+    """A record that was stored by hand."""
+
+    series_id: int
+    audit_id: int
+    """Of its row in the audit trail."""
+
+
 def _now() -> datetime:
     return instant(time.time_ns() // 1_000)
 
@@ -92,7 +100,7 @@ async def create_record(
     unit: str | None,
     observed_at: datetime,
     values: RecordValues,
-) -> int:
+) -> Created:
     """Store one reading; its series is created where it does not exist.
 
     Args:
@@ -103,9 +111,6 @@ async def create_record(
         unit: of the value; None takes the unit that the series has.
         observed_at: naive UTC.
         values: the value and a note.
-
-    Returns:
-        The id of the series.
 
     Raises:
         UnitDiffers: the series has another unit.
@@ -134,8 +139,7 @@ async def create_record(
     await advance_latest(connection, stored)
     await rollups.add(connection, stored, np.array([one.origin]))
     target = _target(source, category, observed_at)
-    await write_audit(connection, actor, "record.create", target, after=_facts(values))
-    return one.id
+    return Created(one.id, await write_audit(connection, actor, "record.create", target, after=_facts(values)))
 
 
 async def edit_record(
@@ -148,8 +152,8 @@ async def edit_record(
     value: float | None = None,
     change_note: bool = False,
     note: str | None = None,
-) -> None:
-    """Change the value of a record, its note, or both.
+) -> int:
+    """Change the value of a record, its note, or both. Returns the id of the change in the audit trail.
 
     Args:
         connection: in the caller's transaction.
@@ -180,7 +184,7 @@ async def edit_record(
         )
         await rollups.recompute(connection, [(series_id, observed_at)])
     target = _target(row.source, row.category, observed_at)
-    await write_audit(connection, actor, "record.edit", target, before=_facts(old), after=_facts(new))
+    return await write_audit(connection, actor, "record.edit", target, before=_facts(old), after=_facts(new))
 
 
 async def delete_record(
@@ -190,8 +194,10 @@ async def delete_record(
     observed_at: datetime,
     *,
     expected: RecordVersion | None,
-) -> None:
-    """Delete a record, with what detectors said of it. Its revision stays, and is raised: no old ETag fits a successor.
+) -> int:
+    """Delete a record, with what detectors said of it. Returns the id of the change in the audit trail.
+
+    Its revision stays, and is raised: no old ETag fits a successor.
 
     Args:
         connection: in the caller's transaction.
@@ -213,7 +219,8 @@ async def delete_record(
     await _find_latest_again(connection, series_id, observed_at)
     await rollups.recompute(connection, [(series_id, observed_at)])
     target = _target(row.source, row.category, observed_at)
-    await write_audit(connection, actor, "record.delete", target, before=_facts(RecordValues(row.value, row.note)))
+    before = _facts(RecordValues(row.value, row.note))
+    return await write_audit(connection, actor, "record.delete", target, before=before)
 
 
 async def note_refusal(

@@ -26,6 +26,7 @@ from telltale_query.jobs.repository import (
     create_job,
     delete_job,
     hand_back,
+    is_job_of,
     renew_lease,
     request_cancel,
     take_job,
@@ -158,14 +159,15 @@ async def apply_import(engine: AsyncEngine, actor: Actor, import_id: int, *, own
         Conflict: it is not in the state for that.
     """
 
-    async def work(connection: AsyncConnection) -> None:
+    async def work(connection: AsyncConnection) -> int:
         record = await _lock(connection, import_id, owned_by)
         if record.state is not ImportState.CHECKED:
             raise Conflict(f"this import is {record.state}: only one that was checked and nothing more can be applied")
         job_id = await create_job(connection, actor, APPLY, {"import_id": import_id})
         await begin_apply(connection, actor, record, job_id=job_id, finished_at=None)
+        return job_id
 
-    await in_transaction(engine, work)
+    await begin_once(engine, actor, APPLY, work)
 
 
 async def undo_import(engine: AsyncEngine, actor: Actor, import_id: int, *, owned_by: str | None) -> None:
@@ -176,9 +178,15 @@ async def undo_import(engine: AsyncEngine, actor: Actor, import_id: int, *, owne
         Forbidden: it is somebody else's.
         Conflict: there is nothing to undo.
     """
+    # What an attempt has done that may have been committed, although its answer was lost.
+    job_id: int | None = None
+    forgotten = False
 
     async def work(connection: AsyncConnection) -> None:
+        nonlocal job_id, forgotten
         record = await _lock(connection, import_id, owned_by)
+        if job_id is not None and await is_job_of(connection, job_id, actor, UNDO):
+            return
         if is_undoable(record.state, record.rows):
             job_id = await create_job(connection, actor, UNDO, {"import_id": import_id})
             await change_import(
@@ -188,9 +196,10 @@ async def undo_import(engine: AsyncEngine, actor: Actor, import_id: int, *, owne
             await write_audit(connection, actor, "import.undo", target_of(record), before=after, outcome="begun")
         elif record.state is ImportState.CHECKED:
             await change_import(connection, import_id, state=ImportState.CANCELLED.value)
+            forgotten = True
         elif record.state in (ImportState.CHECKING, ImportState.APPLYING):
             await request_cancel(connection, record.job_id)
-        else:
+        elif not (forgotten and record.state is ImportState.CANCELLED):
             raise Conflict(f"this import is {record.state}: there is nothing to undo")
 
     await in_transaction(engine, work)

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from telltale_query.changing import change_once
 from telltale_query.filters import ReadingQuery
 from telltale_query.instants import FAR_FUTURE, outside
 from telltale_query.paging import Page, Total, Window, bad_cursor
@@ -179,8 +180,8 @@ async def create_record(engine: AsyncEngine, actor: Actor, new: NewRecord) -> tu
     _refuse(check_time(microseconds(new.observed_at), bounds), "observed_at")
     _refuse(check_value(new.value), "value")
 
-    async def work(connection: AsyncConnection) -> tuple[Record, Revision] | None:
-        series_id = await edits.create_record(
+    async def work(connection: AsyncConnection) -> tuple[int, tuple[Record, Revision] | None]:
+        created = await edits.create_record(
             connection,
             actor,
             source=new.source,
@@ -189,10 +190,10 @@ async def create_record(engine: AsyncEngine, actor: Actor, new: NewRecord) -> tu
             observed_at=new.observed_at,
             values=edits.RecordValues(new.value, new.note),
         )
-        return await read_record(connection, (series_id, new.observed_at))
+        return created.audit_id, await read_record(connection, (created.series_id, new.observed_at))
 
     try:
-        stored = await in_transaction(engine, work)
+        stored = await change_once(engine, actor, work)
     except edits.RecordExists as error:
         raise Conflict(
             f"{new.source} · {new.category} has a record at {new.observed_at.isoformat()}Z already: edit that one"
@@ -228,8 +229,8 @@ async def change_record(
     if change.value is not None:
         _refuse(check_value(change.value), "value")
 
-    async def work(connection: AsyncConnection) -> tuple[Record, Revision] | None:
-        await edits.edit_record(
+    async def work(connection: AsyncConnection) -> tuple[int, tuple[Record, Revision] | None]:
+        audit_id = await edits.edit_record(
             connection,
             actor,
             series_id,
@@ -239,7 +240,7 @@ async def change_record(
             change_note="note" in change.model_fields_set,
             note=change.note,
         )
-        return await read_record(connection, key)
+        return audit_id, await read_record(connection, key)
 
     changed = await _attempt(engine, actor, "record.edit", key, work)
     if changed is None:
@@ -260,8 +261,8 @@ async def delete_record(
     """
     series_id, observed_at = key = _existing_key(record_id)
 
-    async def work(connection: AsyncConnection) -> None:
-        await edits.delete_record(connection, actor, series_id, observed_at, expected=expected)
+    async def work(connection: AsyncConnection) -> tuple[int, None]:
+        return await edits.delete_record(connection, actor, series_id, observed_at, expected=expected), None
 
     await _attempt(engine, actor, "record.delete", key, work)
 
@@ -271,14 +272,14 @@ async def _attempt(
     actor: Actor,
     action: str,
     key: RecordKey,
-    work: Callable[[AsyncConnection], Awaitable[Result]],
+    work: Callable[[AsyncConnection], Awaitable[tuple[int, Result]]],
 ) -> Result:
     """Run a change of the record ``key``; where it is refused, the problem says why.
 
     A change that came too late is noted in the audit trail: somebody believes that the record is another.
     """
     try:
-        return await in_transaction(engine, work)
+        return await change_once(engine, actor, work)
     except edits.RecordMissing as error:
         async with engine.connect() as connection:
             raise await _missing(connection, key) from error
