@@ -12,13 +12,19 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from telltale_ui.api_client import ApiClient
 
 HERE = Path(__file__).parent
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+
+def click_row(table: Locator, row: int) -> None:
+    """Choose a row of a table, which is drawn on a canvas: by the box at its left."""
+    table.scroll_into_view_if_needed()
+    table.click(position={"x": 18, "y": 35 + 35 * row + 17})
 
 
 def _free_port() -> int:

@@ -333,6 +333,12 @@ class StandIn:
         ]
         return listing(letters)
 
+    async def bury(self, request: Request) -> Response:
+        """A letter comes while somebody looks at the list; no service offers this."""
+        latest = {"id": str(len(self.dead) + 1), "at": replies.iso(replies.now_us()), **await request.json()}
+        self.dead.insert(0, {**replies.dead_letters()[0], **latest})
+        return Response(status_code=204)
+
     async def dead_letter(self, request: Request) -> Response:
         return JSONResponse(next(one for one in self.dead if one["id"] == request.path_params["id"]))
 
@@ -521,6 +527,7 @@ def create_app() -> Starlette:
             Route(f"{api}/ledger/missing", it.missing_numbers),
             Route(f"{api}/status", it.status),
             Route(f"{api}/dead-letters", it.dead_letters),
+            Route(f"{api}/dead-letters", it.bury, methods=["POST"]),
             Route(f"{api}/dead-letters/{{what:str}}", it.resolve_dead_letters, methods=["POST"]),
             Route(f"{api}/dead-letters/{{id}}", it.dead_letter),
             Route(f"{api}/logs", it.logs),

@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 
 from telltale_ui.alerts import words
 
+from .conftest import click_row
+
 SOON = 15_000
 
 
@@ -80,6 +82,18 @@ def test_a_viewer_looks_and_changes_nothing(open_as: Callable[..., Page]) -> Non
     expect(page.get_by_role("radio", name="Webhooks")).to_have_count(0)
     page.get_by_role("radio", name="Rules").click()
     expect(page.get_by_text("Making and changing rules needs the role USER.")).to_be_visible(timeout=SOON)
+
+
+def test_a_filter_shortens_the_history_below_the_chosen_row(open_as: Callable[..., Page]) -> None:
+    page = open_as("Viewer", "/alerts?alerts_part=History")
+    expect(page.get_by_text("2 alerts")).to_be_visible(timeout=SOON)
+    click_row(page.get_by_test_id("stDataFrame").first, 1)
+    hint = page.get_by_text("Select an alert to see what became of it.")
+    expect(hint).to_have_count(0, timeout=SOON)
+    page.get_by_label("State").click()
+    page.get_by_role("option", name="resolved").click()
+    expect(page.get_by_text("1 alert · ")).to_be_visible(timeout=SOON)
+    expect(hint).to_be_visible(timeout=SOON)
 
 
 def test_a_webhook_shows_its_secret_once_and_is_switched_off_and_deleted(

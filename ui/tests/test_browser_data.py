@@ -53,6 +53,8 @@ def test_a_click_on_a_heading_sorts_on_the_server(open_as: Callable[..., Page]) 
     expect(table).to_be_visible(timeout=15_000)
     table.click(position={"x": 640, "y": 15})  # it is drawn on a canvas: this is the heading "Value"
     expect(page).to_have_url(re.compile(r"sort=Highest\+value"))
+    table.click(position={"x": 640, "y": 15})
+    expect(page).to_have_url(re.compile(r"sort=Lowest\+value"))
 
 
 def test_an_administrator_deletes_what_matches_after_typing_the_count(open_as: Callable[..., Page]) -> None:
@@ -116,6 +118,25 @@ def test_a_refused_file_can_be_chosen_again(open_as: Callable[..., Page], tmp_pa
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_text("A file may have at most 1 MB")).to_be_visible(timeout=15_000)
     expect(page.get_by_role("button", name="Import", exact=True)).to_be_enabled()
+
+
+def test_a_transfer_ends_with_its_page_and_is_not_sent_with_another_file(
+    open_as: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = open_as("User", "/imports")
+    sent: list[str] = []
+    page.route("**/files/imports?*", lambda route: sent.append(route.request.url))  # and never answered
+    page.get_by_test_id("import-file").set_input_files(SAMPLE)
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=15_000)
+    page.get_by_role("link", name="Records").click()
+    expect(page.get_by_role("heading", name="Records")).to_be_visible(timeout=15_000)
+    page.get_by_role("link", name="Imports").click()
+    other = tmp_path / "other.csv"
+    other.write_text(HEADER + "a,b,2026-11-20T00:00:00Z,1\n")
+    page.get_by_test_id("import-file").set_input_files(other)
+    expect(page.get_by_role("button", name="Import", exact=True)).to_be_enabled(timeout=15_000)
+    assert len(sent) == 1
 
 
 def test_dragging_over_the_chart_sets_the_range_and_it_survives_a_reload(open_as: Callable[..., Page]) -> None:

@@ -3,16 +3,14 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+import httpx
+from playwright.sync_api import Page, expect
+
+from .conftest import click_row
 
 PICTURES = Path(__file__).parents[2] / ".run" / "pictures"
-
-
-def click_row(table: Locator, row: int) -> None:
-    """Choose a row of a table, which is drawn on a canvas: by the box at its left."""
-    table.scroll_into_view_if_needed()
-    table.click(position={"x": 18, "y": 35 + 35 * row + 17})
 
 
 def picture(page: Page, name: str) -> None:
@@ -57,3 +55,24 @@ def test_dead_letters_are_looked_at_replayed_and_discarded(open_as: Callable[...
     expect(page.get_by_text("1 dead letter discarded.")).to_be_visible(timeout=20_000)
     expect(page.get_by_text("No dead letters")).to_be_visible(timeout=15_000)
     picture(page, "dead-letters")
+
+
+def test_what_is_discarded_is_the_letter_that_was_chosen(open_as: Callable[..., Page], services: Any) -> None:
+    def arrives(number: int) -> None:
+        body = {"reason": "overlap", "number": number}
+        httpx.post(f"{services.url}/api/v1/dead-letters", json=body).raise_for_status()
+
+    arrives(8_001)
+    page = open_as("Admin", "/system?dead_reason=overlap")
+    expect(page.get_by_text("1 dead letter · ")).to_be_visible(timeout=20_000)
+    click_row(page.get_by_test_id("stDataFrame").last, 0)
+    expect(page.get_by_role("button", name="Discard 1 chosen")).to_be_visible(timeout=15_000)
+    arrives(8_002)
+    page.get_by_role("button", name="Discard 1 chosen").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("overlap: number 8,001 of generator-7f3a")).to_be_visible(timeout=15_000)
+    dialog.get_by_role("button", name="Discard").click()
+    expect(page.get_by_text("1 dead letter discarded.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("button", name="Discard chosen")).to_be_disabled(timeout=15_000)
+    left = httpx.get(f"{services.url}/api/v1/dead-letters", params={"reason": "overlap", "resolution": "open"}).json()
+    assert [one["number"] for one in left["items"]] == [8_002]

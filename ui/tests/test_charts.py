@@ -2,6 +2,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from streamlit.testing.v1 import AppTest
+
 from telltale_ui import charts
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
@@ -52,3 +54,20 @@ def test_each_series_has_its_row_and_its_own_anomalies() -> None:
     assert [one.marker.symbol for one in markers] == ["diamond"]
     assert markers[0].yaxis == "y2"
     assert [one.text.split("  ")[0] for one in figure.layout.annotations] == ["a · x", "b · y"]
+
+
+def _without_a_line() -> None:
+    from datetime import UTC, datetime
+    from zoneinfo import ZoneInfo
+
+    from telltale_ui.analytics.series_chart import ChartOptions, draw
+
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    options = ChartOptions("auto", ZoneInfo("UTC"), by_category=False, compare=False)
+    draw({"series": [], "bucket": "1h", "previous_shift_seconds": None}, [], (at, at), options, ["#000000"])
+
+
+def test_a_chart_without_a_line_says_so() -> None:
+    shown = AppTest.from_function(_without_a_line).run()
+    assert not shown.exception
+    assert [one.value.partition(":")[0] for one in shown.caption] == ["There is no line to draw"]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from telltale_ui.imports.form import problem_text
 from telltale_ui.imports.options import missing
@@ -63,3 +64,20 @@ def test_progress_tells_rows_rate_and_what_is_left() -> None:
     )
     assert progress_text(12_000, None, None, "written") == "12,000 rows written"
     assert progress_text(0, 36_000_000, 10_000.0, "written").endswith("60 min left")
+
+
+def _transfer(once: str) -> None:
+    import streamlit as st
+
+    from telltale_ui.imports.form import is_sending
+    from telltale_ui.imports.picker import ChosenFile
+
+    st.text(is_sending(ChosenFile("a.csv", 1, b"", once)))
+
+
+@pytest.mark.parametrize(("once", "goes_on"), [("first", True), ("second", False)])
+def test_a_transfer_is_of_one_file(once: str, goes_on: bool) -> None:
+    shown = AppTest.from_function(_transfer, args=(once,))
+    shown.session_state["import_send"] = {"once": "x", "file": "first", "address": "/files/imports"}
+    shown.run()
+    assert shown.text[0].value == str(goes_on)

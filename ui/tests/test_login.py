@@ -59,6 +59,36 @@ def test_a_session_that_is_about_to_end_says_so(
     assert ["5 min" in one.value for one in shown.warning] == ([True] if warned else [])
 
 
+def _left_open() -> None:
+    import time
+
+    import streamlit as st
+
+    from telltale_ui import login
+
+    st.session_state["runs"] = st.session_state.get("runs", 0) + 1
+    if st.session_state["runs"] == 1:
+        login._follow(login.user(), time.monotonic() - 3600, 3600.0)
+    login.follow_account(login.user(), is_told=True)
+
+
+def test_a_page_left_open_asks_before_it_warns_and_then_looks_by_the_new_end(
+    client: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = client.start_session("user@example.com", "Password123!")["session_id"]
+    monkeypatch.setattr(login, "client", lambda: client)
+    monkeypatch.setattr(login, "_session_id", lambda: session_id)
+    now = client.access_token(session_id)
+    monkeypatch.setattr(login, "user", lambda: now.user)
+    shown = AppTest.from_function(_left_open)
+    shown.session_state["access_token"] = replace(now, expires_at=0.0, session_ends_at=time.time() + 300)
+    shown.run()
+    assert not shown.exception
+    assert not shown.warning
+    assert shown.session_state["runs"] == 2
+    assert shown.session_state["access_token"].session_ends_at > time.time() + 3600
+
+
 def _sign_in_page() -> None:
     from telltale_ui import sign_in
 

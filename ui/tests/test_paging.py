@@ -49,6 +49,62 @@ def test_the_place_survives_a_reload_and_knows_the_way_back() -> None:
     assert shown.query_params["numbers_after"] in ("2", ["2"])
 
 
+def _emptied() -> None:
+    import streamlit as st
+
+    from telltale_ui.api_client import Page, Params
+    from telltale_ui.paging import Pager
+
+    def ask(params: Params) -> Page:
+        left = st.session_state.get("left", 3)
+        at = int(str(params.get("cursor") or 0))
+        return Page([{}] * min(2, left - at), str(at + 2) if at + 2 < left else None, left)
+
+    pager = Pager("numbers", "all", size=2)
+    page = pager.fetch(ask, {})
+    st.text(f"{len(page.items)} from {pager.cursor}")
+    pager.show(page, "numbers", timed=False)
+
+
+def test_a_later_page_that_has_emptied_gives_way_to_the_first() -> None:
+    shown = AppTest.from_function(_emptied).run()
+    shown.button(key="numbers_next").click().run()
+    assert shown.text[0].value == "1 from 2"
+    shown.session_state["left"] = 2
+    shown.run()
+    assert shown.text[0].value == "2 from None"
+    assert not shown.query_params
+
+
+def _held() -> None:
+    import streamlit as st
+
+    from telltale_ui.paging import Pager
+
+    state = st.session_state
+    pager = Pager("numbers", state.get("filter", "all"))
+    if state.pop("changed", False):
+        pager.forget_selection()
+    if state.pop("select", False):
+        state[pager.table_key] = {"selection": {"rows": [0]}}
+
+    def fetch() -> int:
+        state["fetched"] = state.get("fetched", 0) + 1
+        return int(state["fetched"])
+
+    st.text(pager.hold(fetch))
+
+
+def test_rows_stand_still_while_one_is_selected_in_the_same_list() -> None:
+    shown = AppTest.from_function(_held)
+    seen = []
+    for change in ({}, {}, {"select": True}, {}, {"changed": True}, {"select": True}, {"filter": "some"}):
+        for name, value in change.items():
+            shown.session_state[name] = value
+        seen.append(shown.run().text[0].value)
+    assert seen == ["1", "2", "2", "2", "3", "3", "4"]
+
+
 @pytest.mark.parametrize(
     ("count", "noun", "text"),
     [(1, "records", "1 record"), (1, "entries", "1 entry"), (2_000, "records", "2,000 records")],

@@ -93,6 +93,17 @@ async def test_signing_out_ends_the_session_at_auth_and_clears_the_cookie(
     assert (await browser.post("/session/end", headers=OWN_PAGE)).status_code == 204
 
 
+async def test_the_browser_forgets_the_session_also_while_auth_is_away(stand_in: str, tickets: Tickets) -> None:
+    away = "http://127.0.0.1:1"
+    lonely = ApiClient(auth_url=away, query_url=stand_in, generator_url=stand_in, alerts_url=stand_in)
+    with closing(lonely):
+        async with _browse(lonely, tickets) as browser:
+            await browser.post("/session/start", content=tickets.issue("a-session"), headers=OWN_PAGE)
+            assert SESSION_COOKIE in browser.cookies
+            assert (await browser.post("/session/end", headers=OWN_PAGE)).status_code == 503
+            assert SESSION_COOKIE not in browser.cookies
+
+
 @pytest.mark.parametrize("cookie", [b"\xff\xfe", "é".encode(), b"a b", b"x" * 300, b""])
 @pytest.mark.parametrize("path", ["/session/end", "/stream-token", "/files/records", "/files/imports"])
 async def test_a_cookie_that_auth_never_issued_is_none(browser: httpx.AsyncClient, path: str, cookie: bytes) -> None:

@@ -56,6 +56,7 @@ async def audit(api: Api, **params: Any) -> dict[str, Any]:
         ({"email": "a@b", "password": "\ud800" * 9}, "password"),
         ({"email": "a@b", "password": None}, "password"),
         ({"email": "a@b", "password": PASSWORD, "name": "n" * 101}, "name"),
+        ({"email": "a@b", "password": PASSWORD, "name": "\u0958" * 100}, "name"),  # twice as long when composed
         ({"email": "a@b", "password": PASSWORD, "name": "a\nb"}, "name"),
         ({"email": "a@b"}, "password"),
         ([], "body"),

@@ -10,6 +10,7 @@ import pytest
 
 from telltale_auth.keys.service import MAX_KEYS
 from telltale_auth.schema import utc_now
+from telltale_auth.sessions.service import REFRESH_IDLE, SESSION_IDLE
 from telltale_auth.sessions.throttle import PAIR
 from telltale_shared.security import KEY_LENGTH, KEY_PREFIX
 
@@ -108,6 +109,22 @@ async def test_sessions_are_listed_and_ended_one_by_one(api: Api, ada: dict[str,
     refresh = {"refresh_token": client["refresh_token"]}
     assert (await api.http.post("/api/v1/auth/refresh", json=refresh)).status_code == 401
     assert await status(api, token) == 200
+
+
+async def test_sessions_that_nobody_used_for_too_long_are_not_listed(
+    api: Api, ada: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await bearer_of(api, await api.session(ADA))
+    await api.token(ADA)
+
+    async def listed(later: timedelta) -> set[str]:
+        monkeypatch.setattr(api.app.state.own_sessions, "_clock", lambda: utc_now() + later)
+        found = await api.http.get("/api/v1/auth/sessions", headers=token)
+        return {one["kind"] for one in found.json()["items"]}
+
+    assert await listed(timedelta()) == {"browser", "client"}
+    assert await listed(SESSION_IDLE) == {"client"}
+    assert await listed(REFRESH_IDLE) == set()
 
 
 @pytest.mark.parametrize("session", ["s0", "t", "x1", "s1234567890123456789", "s1.5", "current1"])
@@ -219,6 +236,7 @@ async def test_key_of_a_deactivated_account_is_worthless_and_a_demoted_one_loses
         ({"scopes": ["write"]}, 422),
         ({"name": ""}, 422),
         ({"name": "n" * 101}, 422),
+        ({"name": "\u0958" * 100}, 422),
         ({"expires_in_days": 0}, 422),
         ({"expires_in_days": 367}, 422),
         ({"user_id": 1}, 422),

@@ -90,28 +90,37 @@ def follow_account(drawn: User, *, is_told: bool = False) -> None:
         drawn: the account as the page shows it.
         is_told: the page learns of changes over its WebSocket, so it looks again only when the session is about to end.
     """
-    held: AccessToken | None = st.session_state.get(_TOKEN)
-    left = held.session_ends_at - time.time() if held is not None else _WARN_SECONDS
-    period = min(max(_FOLLOW_SECONDS, left - _WARN_SECONDS), _LOOK_AT_LEAST) if is_told else _FOLLOW_SECONDS
-    st.fragment(_follow, run_every=period)(drawn, time.monotonic())
+    wait = _session_seconds_left() - _WARN_SECONDS
+    period = min(max(_FOLLOW_SECONDS, wait), _LOOK_AT_LEAST) if is_told else _FOLLOW_SECONDS
+    st.fragment(_follow, run_every=period)(drawn, time.monotonic(), period)
 
 
-def _follow(drawn: User, drawn_at: float) -> None:
+def _follow(drawn: User, drawn_at: float, period: float) -> None:
+    if time.monotonic() - drawn_at > _FOLLOW_SECONDS / 2:  # otherwise it is the page's own run, which has just asked
+        _look_again(drawn, period)
     _warn_before_end()
-    if time.monotonic() - drawn_at < _FOLLOW_SECONDS / 2:
-        return  # the page's own run
+
+
+def _look_again(drawn: User, period: float) -> None:
     try:
         changed = api().me().role != drawn.role
     except ApiError as error:
-        changed = error.status == 401
+        if error.status != 401:
+            return
+        changed = True
     if changed:
         forget_token()
+    if changed or period > _FOLLOW_SECONDS:  # the session was used meanwhile: only a new run changes when to look next
         st.rerun()
 
 
-def _warn_before_end() -> None:
+def _session_seconds_left() -> float:
     held: AccessToken | None = st.session_state.get(_TOKEN)
-    left = held.session_ends_at - time.time() if held is not None else _WARN_SECONDS
+    return held.session_ends_at - time.time() if held is not None else _WARN_SECONDS
+
+
+def _warn_before_end() -> None:
+    left = _session_seconds_left()
     if left < _WARN_SECONDS:
         st.warning(
             f"Your session ends in {max(1, round(left / 60))} min. Save what you are doing and sign in again.",

@@ -1,11 +1,15 @@
 """Pages of a list that the server cuts: the place in the list lives in the address."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import streamlit as st
 
 from telltale_ui import times
-from telltale_ui.api_client import Page
+from telltale_ui.api_client import Page, Params
+
+Shown = TypeVar("Shown")
 
 
 def counted(count: int, noun: str) -> str:
@@ -58,6 +62,43 @@ class Pager:
     def cursor(self) -> str | None:
         """What to ask the server for; ``None`` is the first page."""
         return self._place().cursor
+
+    @property
+    def table_key(self) -> str:
+        """The key of the table that shows the page: what is selected in it is forgotten on another page or list."""
+        version = st.session_state.get(self._version_key, 0)
+        return f"{self.name}_table_{version}_{self.cursor}_{self.signature}"
+
+    @property
+    def _version_key(self) -> str:
+        return f"{self.name}_version"
+
+    def forget_selection(self) -> None:
+        """Begin with a new table: what was selected has changed."""
+        st.session_state[self._version_key] = st.session_state.get(self._version_key, 0) + 1
+
+    def fetch(self, ask: Callable[[Params], Page], params: Params) -> Page:
+        """The page at this place, as ``ask`` gives it; the first one where a later one has emptied."""
+        asked = {**params, "limit": self.size}
+        page = ask({**asked, "cursor": self.cursor})
+        if page.items or self.cursor is None:
+            return page
+        self._go(_Place(self.signature))
+        return ask(asked)
+
+    def hold(self, fetch: Callable[[], Shown]) -> Shown:
+        """What ``fetch`` gives; while rows of the table are selected, what it gave before.
+
+        Otherwise what is new in the list would move another row under the mark.
+        """
+        held_key = f"{self.name}_held"
+        held: tuple[str, Shown] | None = st.session_state.get(held_key)
+        selected = st.session_state.get(self.table_key, {}).get("selection", {}).get("rows")
+        if held and held[0] == self.table_key and selected:
+            return held[1]
+        shown = fetch()
+        st.session_state[held_key] = (self.table_key, shown)
+        return shown
 
     def _go(self, place: _Place) -> None:
         st.session_state[self._state_key] = place

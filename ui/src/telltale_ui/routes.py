@@ -54,15 +54,15 @@ class SessionRoutes:
         return response
 
     async def end(self, request: Request) -> Response:
-        """End the session at auth and clear its cookie."""
+        """End the session at auth and clear its cookie: the browser forgets it also while auth cannot be told."""
+        response: Response = Response(status_code=204, headers=_NO_STORE)
         session_id = session_id_of(request.cookies)
         if session_id:
             try:
                 await run_in_threadpool(self._api.end_session, session_id)
             except ApiError as error:
                 if error.status != 401:  # 401: it had ended already
-                    return _refusal(503, error.title, error.detail)
-        response = Response(status_code=204, headers=_NO_STORE)
+                    response = _refusal(503, error.title, error.detail)
         response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="strict")
         return response
 

@@ -30,13 +30,12 @@ def show() -> None:
         )
     asked = {"state": state or STATES, "severity": severity}
     pager = Pager("alerts", repr(asked))
-    page = login.api().alerts({**asked, "limit": pager.size, "cursor": pager.cursor})
+    page = pager.hold(lambda: pager.fetch(login.api().alerts, asked))
     if not page.items:
         feedback.show_empty("No alert yet", "What fires is kept here, with who looked after it.")
         return
     rows = [{**one, "series": words.series_name(one)} for one in page.items]
-    key = f"alerts_table_{pager.cursor}"
-    st.dataframe(
+    shown = st.dataframe(
         tables.frame(rows, COLUMNS, instants=["fired_at", "resolved_at"]),
         hide_index=True,
         height=tables.height(len(rows)),
@@ -47,13 +46,13 @@ def show() -> None:
         },
         selection_mode="single-row",
         on_select="rerun",
-        key=key,
+        key=pager.table_key,
         placeholder="",
         alt="Alerts",
     )
     pager.show(page, "alerts")
-    selected = st.session_state[key]["selection"]["rows"]
-    if selected:
+    selected = shown["selection"]["rows"]
+    if selected and selected[0] < len(page.items):
         _show_one(login.api().alert(page.items[selected[0]]["id"]))
     else:
         st.caption("Select an alert to see what became of it.")

@@ -1,5 +1,6 @@
 """Webhooks: who else is told, by HTTP. For administrators."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -106,7 +107,7 @@ def show() -> None:
 
 def _deliveries(webhook: dict[str, Any]) -> None:
     pager = Pager("deliveries", webhook["id"])
-    page = login.api().deliveries(webhook["id"], {"limit": pager.size, "cursor": pager.cursor})
+    page = pager.fetch(partial(login.api().deliveries, webhook["id"]), {})
     if not page.items:
         st.caption("Nothing was sent to it yet.")
         return

@@ -167,6 +167,9 @@ def draw(
     palette: Sequence[str],
 ) -> None:
     """The chart; dragging over it sets the range."""
+    if not answer["series"]:
+        st.caption("There is no line to draw: no series on this page of the chart has readings in this range.")
+        return
     figure = charts.timeseries_figure(
         answer["series"],
         anomalies,

@@ -1,5 +1,6 @@
 """Warnings and errors of the services, and who changed what; newest first."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -53,13 +54,12 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 filters: dict[str, Any] = {"q": search, "level": level, "outcome": outcome, "actor": who, "target": target}
 pager = Pager("logs", repr((kind, filters)))
-asked = {**filters, "limit": pager.size, "cursor": pager.cursor}
 api = login.api()
 page: Page
 if kind == LOGS:
-    page, columns, noun = api.logs(asked), LOG_COLUMNS, "entries"
+    page, columns, noun = pager.fetch(api.logs, filters), LOG_COLUMNS, "entries"
 else:
-    page = api.audit(AUDITS[kind], asked)
+    page = pager.fetch(partial(api.audit, AUDITS[kind]), filters)
     columns, noun = ACCOUNT_COLUMNS if kind == ACCOUNT_AUDIT else AUDIT_COLUMNS, "changes"
 
 if page.items:

@@ -14,9 +14,7 @@ from telltale_ui.records.deletion import open_dialog as open_deletion
 from telltale_ui.records.dialogs import create_dialog, delete_dialog, edit_dialog
 from telltale_ui.records.table import order_picker, records_table
 
-# A new table forgets the selection of the record that was just changed.
-version = st.session_state.setdefault("records_version", 0) + feedback.show_done()
-st.session_state["records_version"] = version
+is_changed = feedback.show_done()
 st.title("Records")
 api = login.api()
 user = login.user()
@@ -26,30 +24,20 @@ actions = st.container(horizontal=True, vertical_alignment="center")
 with actions:
     order = order_picker()
 pager = Pager("records", selection.signature + order)
-table_key = f"records_table_{version}_{pager.cursor}"
+if is_changed:
+    pager.forget_selection()
 
 
 def fetch() -> tuple[Page, dict[str, Any]]:
-    """The page, and what it was asked with.
-
-    It is the one on screen while a row is selected: new readings must not move another under the mark.
-    """
-    place = (pager.signature, table_key)
-    held = st.session_state.get("records_page")
-    selected = st.session_state.get(table_key, {}).get("selection", {}).get("rows")
-    if held and held[0] == place and selected:
-        shown: tuple[Page, dict[str, Any]] = held[1]
-        return shown
+    """The page, and what it was asked with."""
     asked = {**selection.params(), "sort": order}
-    fetched = api.records({**asked, "limit": pager.size, "cursor": pager.cursor})
-    st.session_state["records_page"] = (place, (fetched, asked))
-    return fetched, asked
+    return pager.fetch(api.records, asked), asked
 
 
-page, asked = fetch()
+page, asked = pager.hold(fetch)
 chosen: dict[str, Any] | None = None
 if page.items:
-    chosen = records_table(page, order, table_key)
+    chosen = records_table(page, order, pager.table_key)
     pager.show(page, "records")
 else:
     feedback.show_empty(

@@ -47,7 +47,7 @@ if error := st.session_state.pop("users_error", None):
     st.error(feedback.describe(error), title=error.title, icon=":material/error:")
 
 pager = Pager("users", search or "")
-page = login.api().users({"q": search, "limit": pager.size, "cursor": pager.cursor})
+page = pager.fetch(login.api().users, {"q": search})
 if page.items:
     table: pd.DataFrame = tables.frame(page.items, COLUMNS, instants=["last_login_at", "created_at"])
     key = f"users_table_{st.session_state.get(VERSION, 0)}_{pager.cursor}"

@@ -1,5 +1,6 @@
 """One import: how far it is, what became of its rows, what was wrong, and what can be done with it."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -101,7 +102,7 @@ def _stop(job_id: str) -> None:
 
 def _errors(import_id: str) -> None:
     pager = Pager("import_errors", import_id, size=20)
-    page = login.api().import_errors(import_id, {"limit": pager.size, "cursor": pager.cursor})
+    page = pager.fetch(partial(login.api().import_errors, import_id), {})
     if not page.items:
         st.caption("What was wrong in the rows of this file is not kept any more.")
         return

@@ -27,10 +27,16 @@ def _preview(file: ChosenFile, delimiter: str) -> dict[str, Any]:
     return seen_before
 
 
-def _send(options: dict[str, Any]) -> None:
+def _send(file: ChosenFile, options: dict[str, Any]) -> None:
     st.session_state.pop(_PROBLEM, None)
     address = f"/files/imports?{httpx.QueryParams(given(options))}"
-    st.session_state[_SEND] = {"once": secrets.token_hex(8), "address": address}
+    st.session_state[_SEND] = {"once": secrets.token_hex(8), "file": file.once, "address": address}
+
+
+def is_sending(file: ChosenFile) -> bool:
+    """Whether this very file is on its way: a transfer of another one ended when its page was left."""
+    send = st.session_state.get(_SEND)
+    return send is not None and send["file"] == file.once
 
 
 def _show_preview(preview: dict[str, Any]) -> None:
@@ -77,7 +83,7 @@ def _ask(file: ChosenFile, *, sending: bool) -> None:
             key="import_start",
             disabled=sending or not ready,
             on_click=_send,
-            args=(options,),
+            args=(file, options),
         )
         st.button(
             "Check only",
@@ -85,7 +91,7 @@ def _ask(file: ChosenFile, *, sending: bool) -> None:
             key="import_check",
             disabled=sending or not ready,
             on_click=_send,
-            args=({**options, "dry_run": "true"},),
+            args=(file, {**options, "dry_run": "true"}),
             help="Looks at every row and tells what is wrong, without importing anything.",
         )
         st.caption("All rows or none: nothing is ever half imported, and an import can be undone.")
@@ -119,8 +125,7 @@ def import_form() -> None:
             st.link_button(
                 "Template", TEMPLATE_LINK, icon=":material/download:", type="tertiary", key="import_template"
             )
-        send = st.session_state.get(_SEND)
-        picked = file_picker(key="import_picker", send=send, forget=st.session_state.get(_SENT))
+        picked = file_picker(key="import_picker", send=st.session_state.get(_SEND), forget=st.session_state.get(_SENT))
         file = picked.file
         if picked.finished:
             _finish(picked.finished, file)
@@ -132,4 +137,4 @@ def import_form() -> None:
                 "matched after the file is chosen."
             )
             return
-        _ask(file, sending=send is not None)
+        _ask(file, sending=is_sending(file))

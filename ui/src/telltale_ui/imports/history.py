@@ -23,7 +23,7 @@ _NUMBERS = ("Rows", "New", "Replaced", "Cannot be stored")
 def import_history() -> None:
     """All imports that this user may see."""
     pager = Pager("imports", "", size=20)
-    page = login.api().imports({"limit": pager.size, "cursor": pager.cursor})
+    page = pager.fetch(login.api().imports, {})
     if not page.items:
         feedback.show_empty(
             "Nothing was imported yet",

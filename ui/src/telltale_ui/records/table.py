@@ -61,14 +61,9 @@ def anomaly_text(anomaly: Any) -> str | None:
 
 
 def _sort_by_heading(key: str, order: str) -> None:
-    """Columns are selected by their headings, which sorts the list instead of the page."""
-    selection = st.session_state[key]["selection"]
-    held = st.session_state.get("records_heading")
-    clicked = selection["columns"][0] if selection["columns"] else None
-    st.session_state["records_heading"] = clicked
-    if clicked == held or selection["rows"]:
-        return  # a row was selected, not a heading
-    title = (clicked or held or "").rstrip(" ↓↑")
+    """Columns are selected by their headings, which sorts the list instead of the page, in a new table."""
+    columns = st.session_state[key]["selection"]["columns"]
+    title = columns[0].rstrip(" ↓↑") if columns else ""
     field = next((field for field, name in _COLUMNS.items() if name == title), "")
     wanted = clicked_order(field, order)
     if wanted:

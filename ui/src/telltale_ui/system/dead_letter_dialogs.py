@@ -50,19 +50,28 @@ def pretty(payload: str) -> tuple[str, str]:
         return payload, "text"
 
 
+def numbers_text(letter: Mapping[str, Any]) -> str:
+    """Which numbers of which producer it holds; empty where nobody knows."""
+    if not letter["producer"] or letter["number"] is None:
+        return ""
+    last = letter["number"] + letter["count"] - 1
+    span = f"{letter['number']:,}" if last <= letter["number"] else f"{letter['number']:,} to {last:,}"
+    return f"number {span} of {letter['producer']}"
+
+
+def letter_name(letter: Mapping[str, Any]) -> str:
+    """What tells one letter from others, in a line: its reason, and its numbers or else when it arrived."""
+    return f"{letter['reason']}: {numbers_text(letter) or 'arrived ' + times.clock(times.parse(letter['at']))}"
+
+
 @st.dialog("Dead letter", icon=":material/mark_email_unread:", width="large")
 def show_letter(letter_id: str) -> None:
     """One letter with all that is kept of its payload."""
     with feedback.plain_errors(key="retry_dead_letter"):
         letter = login.api().dead_letter(letter_id)
         st.markdown(f"**{literal(letter['reason'])}** · {literal(letter['detail'])}")
-        numbers = ""
-        if letter["producer"] and letter["number"] is not None:
-            last = letter["number"] + letter["count"] - 1
-            span = f"{letter['number']:,}" if last <= letter["number"] else f"{letter['number']:,} to {last:,}"
-            numbers = f" · number {span} of {letter['producer']}"
-        arrived = times.clock(times.parse(letter["at"]))
-        st.caption(literal(f"Arrived {arrived} ({times.viewer_zone().key}){numbers}"))
+        arrived = f"Arrived {times.clock(times.parse(letter['at']))} ({times.viewer_zone().key})"
+        st.caption(literal(" · ".join(filter(None, (arrived, numbers_text(letter))))))
         if letter["resolution"]:
             at = times.clock(times.parse(letter["resolved_at"]))
             st.caption(literal(f"{letter['resolution'].capitalize()} by {letter['resolved_by']}, {at}"))
@@ -78,7 +87,7 @@ def open_dialog(kind: Kind, choice: Mapping[str, Any], count: int, told: list[st
         kind: what is to be done.
         choice: the body of the request.
         count: how many letters that is.
-        told: which ones, in words; empty where they are chosen one by one.
+        told: which ones, in words.
     """
     st.session_state.pop(_JOB, None)
     _dialog(kind, dict(choice), count, told)
@@ -90,9 +99,8 @@ def _dialog(kind: Kind, choice: dict[str, Any], count: int, told: list[str]) -> 
     if job_id:
         _follow(kind, job_id)
         return
-    st.markdown(f"**{kind.verb} {counted(count, 'dead letters')}**" + (":" if told else ""))
-    if told:
-        st.markdown("\n".join(f"- {literal(line)}" for line in told))
+    st.markdown(f"**{kind.verb} {counted(count, 'dead letters')}**:")
+    st.markdown("\n".join(f"- {literal(line)}" for line in told))
     st.caption(f"{kind.about} It is kept in the audit trail with your name.")
     if st.button(kind.verb, type="primary", icon=":material/check:", key="dead_letters_confirm"):
         try:

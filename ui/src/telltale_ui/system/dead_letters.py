@@ -6,7 +6,7 @@ import streamlit as st
 
 from telltale_ui import feedback, login, tables
 from telltale_ui.paging import Pager
-from telltale_ui.system.dead_letter_dialogs import DISCARD, REPLAY, open_dialog, show_letter
+from telltale_ui.system.dead_letter_dialogs import DISCARD, REPLAY, letter_name, open_dialog, show_letter
 
 COLUMNS = {
     "at": "At",
@@ -44,11 +44,13 @@ def _filters() -> dict[str, Any]:
 
 def dead_letters() -> None:
     """The list with its filters, and what may be done about it."""
-    feedback.show_done()
+    is_changed = feedback.show_done()
     st.subheader("Dead letters")
     chosen = _filters()
     pager = Pager("dead_letters", repr(chosen), size=20)
-    page = login.api().dead_letters({**chosen, "limit": pager.size, "cursor": pager.cursor})
+    if is_changed:
+        pager.forget_selection()
+    page = pager.hold(lambda: pager.fetch(login.api().dead_letters, chosen))
     if not page.items:
         feedback.show_empty(
             "No dead letters",
@@ -59,7 +61,7 @@ def dead_letters() -> None:
     rows = [{**one, "state": one["resolution"] or "open"} for one in page.items]
     shown = st.dataframe(
         tables.frame(rows, COLUMNS, instants=["at"]),
-        key=f"dead_letters_table_{pager.cursor}",
+        key=pager.table_key,
         hide_index=True,
         height=tables.height(len(rows)),
         column_config={"At": tables.instant_column(), "Number": st.column_config.NumberColumn(format="localized")},
@@ -70,11 +72,11 @@ def dead_letters() -> None:
     )
     pager.show(page, "dead letters")
     selected = [page.items[row] for row in shown["selection"]["rows"] if row < len(page.items)]
-    _actions(selected, chosen, page.total or 0)
+    _actions(selected, chosen)
 
 
-def _actions(selected: list[dict[str, Any]], chosen: dict[str, Any], total: int) -> None:
-    still_open = [one["id"] for one in selected if one["resolution"] is None]
+def _actions(selected: list[dict[str, Any]], chosen: dict[str, Any]) -> None:
+    still_open = [one for one in selected if one["resolution"] is None]
     matching = {name: value for name, value in chosen.items() if name != "resolution"}
     all_open = chosen.get("resolution") == "open"
     with st.container(horizontal=True):
@@ -88,11 +90,14 @@ def _actions(selected: list[dict[str, Any]], chosen: dict[str, Any], total: int)
                 f"{kind.verb} {len(still_open)} chosen" if still_open else f"{kind.verb} chosen",
                 icon=f":material/{icon}:", disabled=not still_open, key=f"dead_{kind.path}",
             ):  # fmt: skip
-                open_dialog(kind, {"ids": [str(one) for one in still_open]}, len(still_open), [])
+                ids = [str(one["id"]) for one in still_open]
+                open_dialog(kind, {"ids": ids}, len(ids), [letter_name(one) for one in still_open])
         for kind, icon in ((REPLAY, "replay"), (DISCARD, "delete_sweep")):
             if st.button(
                 f"{kind.verb} all that match", icon=f":material/{icon}:", disabled=not all_open, type="tertiary",
                 key=f"dead_{kind.path}_all",
             ):  # fmt: skip
                 told = [f"{name}: {', '.join(v) if isinstance(v, list) else v}" for name, v in matching.items()]
+                # Counted now: the page on screen may be from before.
+                total = login.api().dead_letters({**chosen, "limit": 1}).total or 0
                 open_dialog(kind, {"filter": matching, "expected_count": total}, total, told or ["all that are open"])

@@ -111,7 +111,7 @@ def _days(producer: str | None, asked: dict[str, str]) -> None:
 
 def _missing(producer: str | None) -> None:
     pager = Pager("missing", repr(producer), size=20)
-    page = login.api().missing_numbers({"producer": producer, "limit": pager.size, "cursor": pager.cursor})
+    page = pager.fetch(login.api().missing_numbers, {"producer": producer})
     if not page.items:
         return
     st.markdown(f"##### :material/warning: {counted(page.total or len(page.items), 'runs')} of missing numbers")

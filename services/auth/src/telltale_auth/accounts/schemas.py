@@ -34,6 +34,8 @@ def _normal_name(text: str) -> str:
     name = unicodedata.normalize("NFC", text).strip()
     if not name.isprintable():
         raise ValueError("a name has printable characters only")
+    if len(name) > NAME_LENGTH:  # once more: some characters become two
+        raise ValueError(f"a name has at most {NAME_LENGTH} characters")
     return name
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from telltale_auth.accounts.schemas import NAME_LENGTH, Name
+from telltale_auth.accounts.schemas import Name
 from telltale_shared.lists import Instant
 from telltale_shared.security import Scope
 
@@ -20,7 +20,7 @@ class NewApiKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[Name, Field(min_length=1, max_length=NAME_LENGTH)]
+    name: Annotated[Name, Field(min_length=1)]
     """What its owner tells it apart by."""
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=20), AfterValidator(_sorted)]
     expires_in_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = 90

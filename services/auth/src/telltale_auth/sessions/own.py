@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import delete, literal, select, union_all, update
+from sqlalchemy import delete, func, literal, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_auth.accounts import repository as accounts
@@ -14,6 +14,7 @@ from telltale_auth.audit.repository import Origin
 from telltale_auth.outbox import revoke_account, revoke_session
 from telltale_auth.schema import refresh_families, sessions, utc_now
 from telltale_auth.sessions.repository import end_all_of
+from telltale_auth.sessions.service import REFRESH_IDLE, SESSION_IDLE
 from telltale_shared.database import in_transaction
 from telltale_shared.errors import NotFound
 
@@ -51,14 +52,20 @@ class OwnSessions:
     async def of(self, user_id: int) -> list[OpenSession]:
         """The account's open sessions, those used last first."""
         now, family = self._clock(), refresh_families.c
+        family_used_at = func.coalesce(family.last_used_at, family.created_at)
         browsers = select(
             literal("browser").label("kind"), sessions.c.id, sessions.c.created_at,
             sessions.c.last_used_at.label("last_used_at"), sessions.c.expires_at, sessions.c.address, sessions.c.client,
-        ).where(sessions.c.user_id == user_id, sessions.c.expires_at > now)  # fmt: skip
+        ).where(
+            sessions.c.user_id == user_id, sessions.c.expires_at > now, sessions.c.last_used_at > now - SESSION_IDLE
+        )  # fmt: skip
         clients = select(
             literal("client").label("kind"), family.id, family.created_at,
-            family.last_used_at, family.expires_at, family.address, family.client,
-        ).where(family.user_id == user_id, family.expires_at > now, family.revoked_at.is_(None))  # fmt: skip
+            family_used_at, family.expires_at, family.address, family.client,
+        ).where(
+            family.user_id == user_id, family.expires_at > now, family_used_at > now - REFRESH_IDLE,
+            family.revoked_at.is_(None),
+        )  # fmt: skip
         both = union_all(browsers, clients).subquery()
         async with self._engine.connect() as connection:
             rows = await connection.execute(select(both).order_by(both.c.last_used_at.desc()).limit(LISTED))
@@ -67,7 +74,7 @@ class OwnSessions:
                     id=f"{'s' if row.kind == 'browser' else 't'}{row.id}",
                     kind=row.kind,
                     created_at=row.created_at,
-                    last_used_at=row.last_used_at or row.created_at,
+                    last_used_at=row.last_used_at,
                     expires_at=row.expires_at,
                     address=row.address,
                     client=row.client,

@@ -42,7 +42,7 @@ def file_picker(*, key: str, send: dict[str, str] | None, forget: str | None) ->
 
     Args:
         key: where its state is kept.
-        send: ``address`` to send the file to; another ``once`` sends it again.
+        send: ``address`` to send the file to whose ``once`` is ``file``; another ``once`` sends it again.
         forget: another value forgets the chosen file.
     """
     result = _picker(

@@ -35,20 +35,18 @@ function rateText(sent, total, seconds) {
 }
 
 function create(root) {
-  const it = { file: null, sending: null, sent: null };
+  const it = { file: null, once: null, sending: null, sent: null };
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
   const leave = (event) => event.preventDefault();
 
   async function choose(file) {
     if (!file || it.sending) return;
     it.file = file;
+    // At once with the file: until the page knows of it, what it says is about the one before.
+    const once = (it.once = `${file.name}-${file.size}-${file.lastModified}-${Date.now()}`);
     part("name").textContent = `${file.name} (${sizeText(file.size)})`;
-    it.setStateValue("chosen", {
-      name: file.name,
-      size: file.size,
-      head: await headOf(file),
-      once: `${file.name}-${file.size}-${file.lastModified}-${Date.now()}`,
-    });
+    const head = await headOf(file);
+    if (it.once === once) it.setStateValue("chosen", { name: file.name, size: file.size, head, once });
   }
 
   function finish(result) {
@@ -58,8 +56,8 @@ function create(root) {
     it.setTriggerValue("finished", result);
   }
 
-  function send({ once, address }) {
-    if (it.sent === once || !it.file) return;
+  function send({ once, file, address }) {
+    if (it.sent === once || !it.file || it.once !== file) return;
     it.sent = once;
     const request = new XMLHttpRequest();
     const body = new FormData();
@@ -108,7 +106,7 @@ function create(root) {
   part("cancel").onclick = () => it.sending?.abort();
 
   it.forget = () => {
-    it.file = null;
+    it.file = it.once = null;
     input.value = "";
     part("name").textContent = "";
   };
