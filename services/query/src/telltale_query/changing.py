@@ -6,20 +6,21 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telltale_shared.database import in_transaction
-from telltale_shared.store.audit import Actor, has_audit
 
 Result = TypeVar("Result")
 
 
 async def change_once(
-    engine: AsyncEngine, actor: Actor, work: Callable[[AsyncConnection], Awaitable[tuple[int, Result]]]
+    engine: AsyncEngine,
+    work: Callable[[AsyncConnection], Awaitable[tuple[int, Result]]],
+    is_there: Callable[[AsyncConnection, int], Awaitable[bool]],
 ) -> Result:
     """Run ``work`` in a transaction, again after an error that may pass, but never after it has been committed.
 
     Args:
         engine: of the database.
-        actor: who changes something.
-        work: makes the change; returns the id of its row in the audit trail, and what the caller wants to know.
+        work: makes the change; returns the id of a row that it has added, and what the caller wants to know.
+        is_there: whether there is a row with this id that the same request has added.
 
     Returns:
         What ``work`` returned beside the id, from the attempt that was committed.
@@ -28,7 +29,8 @@ async def change_once(
 
     async def once(connection: AsyncConnection) -> Result:
         nonlocal last
-        if last is None or not await has_audit(connection, last[0], actor):
+        # An id is never given twice: a row that has it is what the attempt before has committed.
+        if last is None or not await is_there(connection, last[0]):
             last = await work(connection)
         return last[1]
 

@@ -1,11 +1,12 @@
 """Asking for long work exactly once, although the answer to a COMMIT may be lost."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from telltale_query.changing import change_once
 from telltale_query.jobs.repository import is_job_of
-from telltale_shared.database import in_transaction
 from telltale_shared.store.audit import Actor
 
 
@@ -23,13 +24,9 @@ async def begin_once(
     Returns:
         The id of the job.
     """
-    made: int | None = None
 
-    async def once(connection: AsyncConnection) -> int:
-        nonlocal made
-        # An id is never given twice: a job that has it is what the attempt before has committed.
-        if made is None or not await is_job_of(connection, made, actor, kind):
-            made = await work(connection)
-        return made
+    async def begin(connection: AsyncConnection) -> tuple[int, int]:
+        job_id = await work(connection)
+        return job_id, job_id
 
-    return await in_transaction(engine, once)
+    return await change_once(engine, begin, partial(is_job_of, actor=actor, kind=kind))

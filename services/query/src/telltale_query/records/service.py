@@ -23,7 +23,7 @@ from telltale_shared.database import in_transaction
 from telltale_shared.errors import Conflict, FieldError, Gone, InvalidRequest, NotFound, PreconditionFailed
 from telltale_shared.instants import EPOCH, MICROSECOND, microseconds
 from telltale_shared.store import edits
-from telltale_shared.store.audit import Actor
+from telltale_shared.store.audit import Actor, has_audit
 from telltale_shared.validation import Rejected, TimeBounds, check_series, check_time, check_value
 
 SORTED_AT_MOST = 2_000_000
@@ -193,7 +193,7 @@ async def create_record(engine: AsyncEngine, actor: Actor, new: NewRecord) -> tu
         return created.audit_id, await read_record(connection, (created.series_id, new.observed_at))
 
     try:
-        stored = await change_once(engine, actor, work)
+        stored = await change_once(engine, work, partial(has_audit, actor=actor))
     except edits.RecordExists as error:
         raise Conflict(
             f"{new.source} · {new.category} has a record at {new.observed_at.isoformat()}Z already: edit that one"
@@ -279,7 +279,7 @@ async def _attempt(
     A change that came too late is noted in the audit trail: somebody believes that the record is another.
     """
     try:
-        return await change_once(engine, actor, work)
+        return await change_once(engine, work, partial(has_audit, actor=actor))
     except edits.RecordMissing as error:
         async with engine.connect() as connection:
             raise await _missing(connection, key) from error
