@@ -41,7 +41,7 @@ def create_app(settings: Settings, *, verifier: TokenVerifier | None = None) -> 
         settings: where everything is.
         verifier: of access tokens; the default asks auth for its keys.
     """
-    engine = create_engine(settings.database_url, settings.database_password.get_secret_value(), pool_size=10)
+    engine = create_engine(settings.database_url, settings.database_password.get_secret_value())
     address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
     declared = topology(settings.store_partitions)
     verifier = verifier or TokenVerifier(settings.auth_url)

@@ -32,6 +32,8 @@ INGEST_CONNECTIONS = 2
 """One for readings, one for dead letters."""
 OTHER_CONNECTIONS = 4
 """For whatever else of the writer's work overlaps."""
+UPKEEP_CONNECTIONS = 1
+"""What works once an hour does so step by step."""
 EVENTS_PREFETCH = 1_000
 DEAD_PREFETCH = 50
 
@@ -41,8 +43,9 @@ def create_app(settings: Settings) -> FastAPI:
     connect = partial(
         create_engine, settings.database_url, settings.database_password.get_secret_value(), statement_timeout=60
     )
-    # Apart, so that storing never waits for a connection, nor makes others prepare its statements.
+    # Apart, so that storing never waits for a connection, and none prepares the statements of work that is not its own.
     ingest_engine, engine = connect(pool_size=INGEST_CONNECTIONS), connect(pool_size=OTHER_CONNECTIONS)
+    upkeep_engine = connect(pool_size=UPKEEP_CONNECTIONS)
     address = BrokerAddress(settings.amqp_url, settings.amqp_password.get_secret_value())
     broker = topology(settings.store_partitions)
     rate = Rate()
@@ -66,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     events = EventConsumer(engine)
     retention = Retention(
-        engine,
+        upkeep_engine,
         [
             PartitionedTable("records", settings.retention_days),
             PartitionedTable("system_logs", settings.log_retention_days),
@@ -120,6 +123,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
         await ingest_engine.dispose()
         await engine.dispose()
+        await upkeep_engine.dispose()
 
     return service_app("writer", version=__version__, settings=settings, health=health, lifespan=lifespan)
 
