@@ -27,6 +27,15 @@ def click_row(table: Locator, row: int) -> None:
     table.click(position={"x": 18, "y": 35 + 35 * row + 17})
 
 
+def sign_in(page: Page, email: str, password: str) -> None:
+    """Sign in by the form, once it is drawn: Streamlit may draw a field twice while it loads the field's code."""
+    form = page.get_by_role("tabpanel", name="Sign in")
+    expect(form.get_by_role("button", name="Sign in")).to_be_visible()
+    form.get_by_role("textbox", name="E-mail").fill(email)
+    form.get_by_label("Password", exact=True).fill(password)
+    page.keyboard.press("Enter")
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -17,6 +17,8 @@ import stand_in_replies as replies
 import uvicorn
 from stand_in_alerts import Alerts
 from stand_in_files import Files
+from stand_in_identity import Identity
+from stand_in_system import System
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -34,8 +36,6 @@ HELLO: dict[str, Any] = {
     "session_seconds": 300.0,
     "history_seconds": 900.0,
 }
-PASSWORD = "Password123!"
-DAY_US = 86_400_000_000
 
 
 def problem(status: int, title: str, detail: str = "") -> JSONResponse:
@@ -58,28 +58,8 @@ def listing(items: list[dict[str, Any]], total: int | None = None, cursor: str |
 class StandIn:
     """All state, and the endpoints as methods."""
 
-    def __init__(self) -> None:
-        self.users: dict[str, dict[str, Any]] = {
-            f"{name}@example.com": {
-                "id": str(number),
-                "email": f"{name}@example.com",
-                "name": f"Demo {name}",
-                "role": name.upper(),
-                "is_active": True,
-                "created_at": "2026-11-01T08:00:00Z",
-                "last_login_at": replies.iso(replies.now_us()),
-            }
-            for number, name in enumerate(["admin", "user", "viewer"], start=1)
-        }
-        self.passwords = dict.fromkeys(self.users, PASSWORD)
-        self.sessions: dict[str, str] = {}
-        at = replies.iso(replies.now_us())
-        known = {"created_at": at, "last_used_at": at, "expires_at": at, "address": "192.0.2.7"}
-        self.open_sessions: list[dict[str, Any]] = [
-            {**known, "id": "s1", "kind": "browser", "client": "Mozilla/5.0", "current": True},
-            {**known, "id": "t2", "kind": "client", "client": "curl/8", "current": False},
-        ]
-        self.api_keys: list[dict[str, Any]] = []
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
         self.anomalies: list[dict[str, Any]] = []
         self.marked: list[AnomalyDetected] = []
         self.threshold = 6.0
@@ -88,112 +68,6 @@ class StandIn:
         self.revisions: dict[str, int] = {}
         self.deleted: set[str] = set()
         self.exports_left = 0
-        self.changes = 0
-        self.dead = replies.dead_letters()
-        self.start_job: Callable[[str, int, dict[str, Any]], dict[str, Any]] = lambda *_: {}
-
-    # --- auth
-
-    def _user(self, request: Request) -> dict[str, Any] | None:
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        email = self.sessions.get(value) if scheme == "Session" else value.removeprefix("access-")
-        return self.users.get(email or "")
-
-    async def sign_in(self, request: Request) -> Response:
-        body = await request.json()
-        if self.passwords.get(body["email"]) != body["password"]:
-            return problem(401, "Not authenticated", "E-mail address or password is wrong.")
-        session_id = secrets.token_urlsafe(24)
-        self.sessions[session_id] = body["email"]
-        return JSONResponse({"session_id": session_id, "user": self.users[body["email"]]}, 201)
-
-    async def registration(self, _: Request) -> Response:
-        return JSONResponse({"is_open": True})
-
-    async def register(self, request: Request) -> Response:
-        body = await request.json()
-        if body["email"] in self.users:
-            return JSONResponse({"email": body["email"], "detail": "Sign in."}, 202)
-        self.users[body["email"]] = {
-            **self.users["viewer@example.com"],
-            "id": str(len(self.users) + 1),
-            "email": body["email"],
-            "name": body["name"],
-        }
-        self.passwords[body["email"]] = body["password"]
-        return JSONResponse({"email": body["email"], "detail": "Sign in."}, 202)
-
-    async def nothing(self, request: Request) -> Response:
-        return Response(status_code=204)
-
-    async def list_sessions(self, request: Request) -> Response:
-        return JSONResponse({"items": self.open_sessions, "next_cursor": None, "total": len(self.open_sessions)})
-
-    async def end_one(self, request: Request) -> Response:
-        self.open_sessions = [one for one in self.open_sessions if one["id"] != request.path_params["id"]]
-        return Response(status_code=204)
-
-    async def change_password(self, request: Request) -> Response:
-        body = await request.json()
-        user = self._user(request)
-        assert user is not None
-        if self.passwords[user["email"]] != body["current_password"]:
-            wrong = {"field": "current_password", "message": "this is not the password"}
-            return JSONResponse({"title": "Invalid request", "status": 422, "errors": [wrong]}, 422)
-        return Response(status_code=204)
-
-    async def list_keys(self, request: Request) -> Response:
-        return JSONResponse({"items": self.api_keys, "next_cursor": None, "total": len(self.api_keys)})
-
-    async def create_key(self, request: Request) -> Response:
-        body = await request.json()
-        key = "tt_" + secrets.token_urlsafe(32)
-        at = replies.iso(replies.now_us())
-        row = {"id": str(len(self.api_keys) + 1), "name": body["name"], "hint": key[:8], "scopes": body["scopes"]}
-        self.api_keys.append({**row, "created_at": at, "expires_at": at, "last_used_at": None})
-        return JSONResponse({**self.api_keys[-1], "key": key}, 201)
-
-    async def revoke_key(self, request: Request) -> Response:
-        self.api_keys = [one for one in self.api_keys if one["id"] != request.path_params["id"]]
-        return Response(status_code=204)
-
-    async def sign_out(self, request: Request) -> Response:
-        self.sessions.pop(request.headers["authorization"].removeprefix("Session "), None)
-        return Response(status_code=204)
-
-    async def access_token(self, request: Request) -> Response:
-        user = self._user(request)
-        if user is None:
-            return problem(401, "Not authenticated", "This session has ended.")
-        return JSONResponse(
-            {
-                "access_token": f"access-{user['email']}",
-                "expires_in": 300,
-                "user": user,
-                "session_expires_at": replies.iso(replies.now_us() + DAY_US),
-            }
-        )
-
-    async def stream_token(self, request: Request) -> Response:
-        return JSONResponse({"token": "stream-" + secrets.token_hex(4), "expires_in": 30})
-
-    async def me(self, request: Request) -> Response:
-        user = self._user(request)
-        return JSONResponse(user) if user else problem(401, "Not authenticated", "This session has ended.")
-
-    async def list_users(self, request: Request) -> Response:
-        return listing(list(self.users.values()))
-
-    async def change_user(self, request: Request) -> Response:
-        user = next(one for one in self.users.values() if one["id"] == request.path_params["id"])
-        change = await request.json()
-        if user["role"] == "ADMIN" and (change.get("role") not in (None, "ADMIN") or change.get("is_active") is False):
-            return problem(409, "Conflict", "This is the last administrator; appoint another one first.")
-        user.update(change)
-        self.changes += 1
-        return JSONResponse(user)
-
-    # --- query
 
     async def series(self, request: Request) -> Response:
         at = replies.now_us()
@@ -245,7 +119,7 @@ class StandIn:
         return listing(items, total if chosen else 0, str(offset + limit) if chosen else None)
 
     async def export(self, request: Request) -> Response:
-        user, asked = self._user(request), request.query_params
+        user, asked = self._identity.user_of(request), request.query_params
         if user is None:
             return problem(401, "Not authenticated")
         if asked.get("min_value") == "0":
@@ -312,54 +186,6 @@ class StandIn:
         trial = await request.json()
         return JSONResponse(replies.trial(time.time_ns() // 1_000, marks=1 if trial.get("level") == "low" else 3))
 
-    async def ledger(self, request: Request) -> Response:
-        return JSONResponse(replies.ledger())
-
-    async def ledger_days(self, request: Request) -> Response:
-        return JSONResponse({"days": replies.ledger_days(request.query_params.get("producer"))})
-
-    async def missing_numbers(self, request: Request) -> Response:
-        return listing(replies.missing_numbers(request.query_params.get("producer")))
-
-    async def status(self, request: Request) -> Response:
-        return JSONResponse(replies.status())
-
-    async def dead_letters(self, request: Request) -> Response:
-        state, reasons = request.query_params.get("resolution"), request.query_params.getlist("reason")
-        letters = [
-            one
-            for one in self.dead
-            if state in (None, one["resolution"] or "open") and (not reasons or one["reason"] in reasons)
-        ]
-        return listing(letters)
-
-    async def bury(self, request: Request) -> Response:
-        """A letter comes while somebody looks at the list; no service offers this."""
-        latest = {"id": str(len(self.dead) + 1), "at": replies.iso(replies.now_us()), **await request.json()}
-        self.dead.insert(0, {**replies.dead_letters()[0], **latest})
-        return Response(status_code=204)
-
-    async def dead_letter(self, request: Request) -> Response:
-        return JSONResponse(next(one for one in self.dead if one["id"] == request.path_params["id"]))
-
-    async def resolve_dead_letters(self, request: Request) -> Response:
-        choice = await request.json()
-        what = request.path_params["what"]
-        resolved = {"replay": "replayed", "discard": "discarded"}[what]
-        chosen = [one for one in self.dead if one["resolution"] is None and one["id"] in choice.get("ids", [one["id"]])]
-        good = [one for one in chosen if what == "discard" or one["reason"] != "conflict"]
-        for one in good:
-            one |= {"resolution": resolved, "resolved_by": "Demo admin", "resolved_at": replies.iso(replies.now_us())}
-        result = {"done": len(good), "stored": len(good), "repeated": 0}
-        refused = {"refused conflict": len(chosen) - len(good)} if len(good) < len(chosen) else {}
-        return JSONResponse(self.start_job(f"dead_letter_{what}", len(chosen), {**result, **refused}), 202)
-
-    async def logs(self, request: Request) -> Response:
-        return listing(replies.logs())
-
-    async def audit(self, request: Request) -> Response:
-        return listing(replies.audit())
-
     # --- generator and gateway
 
     async def inject(self, request: Request) -> Response:
@@ -386,7 +212,7 @@ class StandIn:
 
     async def _feed(self, sender: "Sender") -> None:
         chosen: list[int] = []
-        sent, changes = 0, self.changes
+        sent, changes = 0, self._identity.changes
         listener = asyncio.create_task(sender.socket.receive_text())
         while True:
             done, _ = await asyncio.wait([listener], timeout=0.25)
@@ -395,7 +221,7 @@ class StandIn:
                 listener = asyncio.create_task(sender.socket.receive_text())
                 if isinstance(message, stream.Subscribe):
                     chosen = await self._subscribe(sender, message)
-            if self.changes > changes:
+            if self._identity.changes > changes:
                 listener.cancel()
                 await sender.socket.close(4403)
                 return
@@ -477,10 +303,11 @@ class Sender:
 
 def create_app() -> Starlette:
     """The stand-in as an ASGI application."""
-    it = StandIn()
+    identity = Identity(problem, listing)
+    it = StandIn(identity)
     files = Files(problem, listing)
     alerts = Alerts(problem, listing)
-    it.start_job = files.start
+    system = System(listing, files.start)
 
     async def alive(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -489,24 +316,7 @@ def create_app() -> Starlette:
     return Starlette(
         routes=[
             Route("/health/live", alive),
-            Route(f"{api}/auth/sessions", it.sign_in, methods=["POST"]),
-            Route(f"{api}/auth/sessions/token", it.access_token, methods=["POST"]),
-            Route(f"{api}/auth/sessions/current", it.sign_out, methods=["DELETE"]),
-            Route(f"{api}/auth/sessions", it.list_sessions),
-            Route(f"{api}/auth/sessions", it.nothing, methods=["DELETE"]),
-            Route(f"{api}/auth/sessions/{{id}}", it.end_one, methods=["DELETE"]),
-            Route(f"{api}/auth/password", it.change_password, methods=["POST"]),
-            Route(f"{api}/auth/api-keys", it.list_keys),
-            Route(f"{api}/auth/api-keys", it.create_key, methods=["POST"]),
-            Route(f"{api}/auth/api-keys/{{id}}", it.revoke_key, methods=["DELETE"]),
-            Route(f"{api}/users/{{id}}/sessions", it.list_sessions),
-            Route(f"{api}/users/{{id}}/sessions", it.nothing, methods=["DELETE"]),
-            Route(f"{api}/auth/register", it.register, methods=["POST"]),
-            Route(f"{api}/auth/registration", it.registration),
-            Route(f"{api}/auth/stream-token", it.stream_token, methods=["POST"]),
-            Route(f"{api}/auth/me", it.me),
-            Route(f"{api}/users", it.list_users),
-            Route(f"{api}/users/{{id}}", it.change_user, methods=["PATCH"]),
+            *identity.routes(api),
             Route(f"{api}/series", it.series),
             Route(f"{api}/records", it.records, methods=["GET"]),
             Route(f"{api}/records", it.create_record, methods=["POST"]),
@@ -522,16 +332,7 @@ def create_app() -> Starlette:
             Route(f"{api}/anomalies/try", it.try_sensitivity, methods=["POST"]),
             Route(f"{api}/sensitivity", it.sensitivity, methods=["GET", "PUT"]),
             Route(f"{api}/anomalies/{{id}}", it.judge, methods=["PATCH"]),
-            Route(f"{api}/ledger", it.ledger),
-            Route(f"{api}/ledger/days", it.ledger_days),
-            Route(f"{api}/ledger/missing", it.missing_numbers),
-            Route(f"{api}/status", it.status),
-            Route(f"{api}/dead-letters", it.dead_letters),
-            Route(f"{api}/dead-letters", it.bury, methods=["POST"]),
-            Route(f"{api}/dead-letters/{{what:str}}", it.resolve_dead_letters, methods=["POST"]),
-            Route(f"{api}/dead-letters/{{id}}", it.dead_letter),
-            Route(f"{api}/logs", it.logs),
-            Route(f"{api}/audit", it.audit),
+            *system.routes(api),
             Route(f"{api}/generator", it.generator),
             Route(f"{api}/generator/anomalies", it.inject, methods=["POST"]),
             WebSocketRoute(f"{api}/stream", it.live_stream),

@@ -12,6 +12,8 @@ from playwright.sync_api import Page, expect
 
 from telltale_ui.api_client import ApiClient
 
+from .conftest import sign_in
+
 
 def figure(page: Page, name: str) -> str:
     return page.get_by_test_id("live-chart").get_attribute(f"data-{name}") or ""
@@ -292,9 +294,7 @@ def test_a_changed_role_reaches_the_screens_of_the_person_by_itself(
 ) -> None:
     client.register("promoted@example.com", "Promoted", "Password123!")
     page.goto(ui)
-    page.get_by_label("E-mail").first.fill("promoted@example.com")
-    page.get_by_role("textbox", name="Password").first.fill("Password123!")
-    page.keyboard.press("Enter")
+    sign_in(page, "promoted@example.com", "Password123!")
     expect_figure(page, "state", "live")
     expect(page.get_by_role("button", name="Inject an anomaly")).to_have_count(0)
     admin = client.access_token(client.start_session("admin@example.com", "Password123!")["session_id"])

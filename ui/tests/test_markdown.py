@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 from telltale_ui.alerts import words
 from telltale_ui.markdown import literal
 
+from .conftest import sign_in
+
 JOINER = "\N{WORD JOINER}"
 TRICKS = (
     "![.](https://evil.example/x.png) [a](b) <img src=x> <https://evil.example> &amp; $1$ `c` **d** __e__ ~~f~~ ~g~"
@@ -37,9 +39,7 @@ def test_a_name_of_markdown_is_shown_as_it_is_and_fetches_nothing(page: Page, ui
     account = {"email": "tricks@example.com", "password": "Password123!", "name": TRICKS}
     httpx.post(f"{stand_in}/api/v1/auth/register", json=account).raise_for_status()
     page.goto(f"{ui}/account")
-    page.get_by_label("E-mail").first.fill(account["email"])
-    page.get_by_label("Password").first.fill(account["password"])
-    page.get_by_test_id("stFormSubmitButton").get_by_role("button", name="Sign in").click()
+    sign_in(page, account["email"], account["password"])
     shown = page.get_by_test_id("stMarkdown").filter(has_text="evil.example").locator("strong")
     expect(shown).to_be_visible(timeout=20_000)
     assert shown.inner_text().replace(JOINER, "") == TRICKS
