@@ -31,6 +31,19 @@ def test_the_ledger_is_drilled_into_by_producer_and_day(open_as: Callable[..., P
     expect(page).to_have_url(re.compile(r"ledger_span=7\+days"))
 
 
+def test_a_producer_stays_chosen_when_another_begins(open_as: Callable[..., Page], services: Any) -> None:
+    page = open_as("Admin", "/system")
+    ledger = page.locator(".st-key-ledger").get_by_test_id("stDataFrame")
+    expect(ledger).to_be_visible(timeout=20_000)
+    click_row(ledger, 0)
+    expect(page.get_by_text("By day: generator-7f3a")).to_be_visible(timeout=15_000)
+    httpx.post(f"{services.url}/api/v1/ledger", json={"producer": "generator-8a4b"}).raise_for_status()
+    expect(ledger.get_by_text("generator-8a4b")).to_be_attached(timeout=15_000)
+    expect(page.get_by_text("By day: generator-7f3a")).to_be_visible()
+    click_row(ledger, 0)
+    expect(page.get_by_text("By day: generator-8a4b")).to_be_visible(timeout=15_000)
+
+
 def test_dead_letters_are_looked_at_replayed_and_discarded(open_as: Callable[..., Page]) -> None:
     page = open_as("Admin", "/system?dead_reason=conflict&dead_reason=in_the_future")
     expect(page.get_by_text("3 dead letters")).to_be_visible(timeout=20_000)

@@ -48,7 +48,7 @@ async def test_every_number_is_accounted_for(api: Api) -> None:
     await report(api, ProducerState(producer="gen-1", published=18, confirmed=15, dropped=2))
     await report(api, ProducerState(producer="gen-0", published=5, confirmed=5), ago=1 / 24)
     found = await api.get("/ledger", role=Role.VIEWER)
-    first, second = found["producers"]
+    second, first = found["producers"]
     assert first.pop("last_seen_at")
     assert first == {
         "producer": "gen-1", "service": "generator", "closed": False, "published": 18, "confirmed": 15, "stored": 12,

@@ -34,8 +34,8 @@ def import_history() -> None:
     rows = [
         {**one, **one["rows"], "state": label(one), "size": tables.bytes_text(one["file_bytes"])} for one in page.items
     ]
-    key = f"imports_table_{pager.cursor}"
     ids = [str(one["id"]) for one in page.items]
+    key = f"imports_table_{ids[0]}"  # another one when imports have come: a mark would be on the wrong row
     st.dataframe(
         tables.frame(rows, _COLUMNS, instants=["created_at"]),
         key=key,

@@ -27,6 +27,7 @@ DAY_COLUMNS = {"day": "Day (UTC)", **{field: name for field, name in COLUMNS.ite
 )}}  # fmt: skip
 MISSING_COLUMNS = {"producer": "Producer", "first": "From number", "last": "To number", "count": "Numbers"}
 ALL = "All time"
+_CHOSEN = "ledger_producer"
 SPANS = {"Today": 0, "7 days": 6, "30 days": 29}
 """Days before today that a range begins."""
 
@@ -70,23 +71,33 @@ def ledger() -> None:
         if not found["producers"]:
             feedback.show_empty("Nobody published in these days", "Choose a longer range.")
             return
-        rows = [{**one, "producer": producer_name(one["producer"])} for one in found["producers"]]
+        producer = _choose(found["producers"])
+        _days(producer, asked)
+        if totals["missing"] > 0:
+            _missing(producer)
+
+
+def _choose(producers: list[dict[str, Any]]) -> str | None:
+    """The table of producers, and the one that is chosen in it: it stays so when others come and go."""
+    names = [one["producer"] for one in producers]
+    chosen: str | None = st.session_state.get(_CHOSEN)
+    rows = [{**one, "producer": producer_name(one["producer"])} for one in producers]
+    with st.container(key="ledger"):
         shown = st.dataframe(
             tables.frame(rows, COLUMNS, instants=["last_seen_at"]),
-            key="ledger",
+            key=f"ledger_of_{hash(tuple(names))}",
             hide_index=True,
             height=tables.height(len(rows)),
             column_config={"Last seen": tables.instant_column(), **_integers(*list(COLUMNS.values())[2:10])},
             on_select="rerun",
             selection_mode="single-row",
+            selection_default={"selection": {"rows": [names.index(chosen)] if chosen in names else []}},
             placeholder="",
             alt="The ledger by producer",
         )
-        selected = shown["selection"]["rows"]
-        producer = found["producers"][selected[0]]["producer"] if selected and selected[0] < len(rows) else None
-        _days(producer, asked)
-        if totals["missing"] > 0:
-            _missing(producer)
+    selected = shown["selection"]["rows"]
+    chosen = st.session_state[_CHOSEN] = names[selected[0]] if selected else None
+    return chosen
 
 
 def _days(producer: str | None, asked: dict[str, str]) -> None:

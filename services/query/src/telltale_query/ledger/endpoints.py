@@ -20,6 +20,8 @@ router = APIRouter(tags=["ledger"])
 async def get_ledger(_: Viewer, connection: Reading, query: Annotated[RangeQuery, Query()]) -> Response:
     """Per producer: every number it gave to a reading is stored, a repeat, a dead letter, missing, or on its way.
 
+    First those who still publish, then those who have ended; the newest first.
+
     A range is rounded to whole UTC days, which the answer names. What a number's day is says the moment at which it
     became so: published, stored …
     """

@@ -52,14 +52,15 @@ def _within(wanted: Range) -> list[ColumnElement[bool]]:
 
 
 async def read_ledger(connection: AsyncConnection, wanted: Range) -> Ledger:
-    """The ledger over the UTC days that have a part in ``wanted``."""
+    """The ledger over the UTC days that have a part in ``wanted``; the newest of those who still publish first."""
     days = _within(wanted)
     if not days:
         statement, totals = select(producers), await read_totals(connection)
     else:
         statement = _of_days(days)
         totals = LedgerFigures.of((await connection.execute(select(*_SUMS).where(*days))).one())
-    newest = statement.order_by(producers.c.seen_at.desc(), producers.c.id.desc()).limit(PRODUCERS_SHOWN)
+    # An order that stays as it is while producers report.
+    newest = statement.order_by(producers.c.closed, producers.c.id.desc()).limit(PRODUCERS_SHOWN)
     found = [
         ProducerLedger(
             **figures_of(row),
