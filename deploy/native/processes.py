@@ -15,6 +15,8 @@ DEFAULTS = {
     "DEMO_ACCOUNTS": "true",
     "LOG_LEVEL": "INFO",
     "CORS_ORIGINS": '["http://127.0.0.1:{ui}", "http://localhost:{ui}"]',
+    # The UI's server, which says from where somebody signs in.
+    "AUTH_TRUSTED_PROXIES": '["127.0.0.1"]',
 }
 
 #: Settings of all services that follow from the stack itself.
@@ -73,8 +75,6 @@ SERVICES = (
         "services/auth",
         {
             "AUTH_PORT": "{auth}",
-            # The UI's server, which says from where somebody signs in.
-            "AUTH_TRUSTED_PROXIES": '["127.0.0.1"]',
             "AUTH_DATABASE_URL": "mariadb+asyncmy://telltale_auth@127.0.0.1:{mariadb}/telltale_auth",
         },
     ),
