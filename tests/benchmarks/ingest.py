@@ -130,7 +130,7 @@ class Bench:
 
     def server_cpu_seconds(self) -> float:
         """The processor time that MariaDB has had so far."""
-        return _cpu(next(process for process in psutil.process_iter() if _is_server(process)))
+        return _cpu(_server())
 
     def load_data(self, path: Path, readings: int) -> float:
         """Rows a second of LOAD DATA into an empty copy of the table."""
@@ -187,7 +187,7 @@ class Bench:
 
     async def watch(self, writer: psutil.Process, readings: int) -> "Drained":
         """What the writer does from its first committed batch until ``readings`` are committed."""
-        server = next(process for process in psutil.process_iter() if _is_server(process))
+        server = _server()
         engine = create_engine(self.url, self.servers.mariadb_password, pool_size=1)
         memory: list[float] = []
         begun: tuple[float, int, float, float] | None = None
@@ -240,8 +240,10 @@ class Drained:
         )
 
 
-def _is_server(process: psutil.Process) -> bool:
-    return process.name() == "mariadbd" and any(OPTIONS[1] in part for part in process.cmdline())
+def _server() -> psutil.Process:
+    running = psutil.process_iter(["name", "cmdline"])  # read at once: what ends meanwhile is left out
+    ours = (one for one in running if one.info["name"] == "mariadbd" and OPTIONS[1] in " ".join(one.info["cmdline"]))
+    return next(ours)
 
 
 def _cpu(process: psutil.Process) -> float:

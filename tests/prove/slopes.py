@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 BLOCKS = 12
-"""Samples are averaged in so many stretches of time first: neighbours are alike, and would feign certainty."""
+"""Stretches of time of which only the median counts: neighbours are alike, and would feign certainty; and what a busy
+moment of the machine adds to one sample says nothing of growth."""
 T_95 = 2.228
 """Student's t for a two-sided 95 % interval with BLOCKS - 2 degrees of freedom."""
 
@@ -27,7 +28,7 @@ class Slope:
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> Slope:
-    """The least-squares line through the block means of ``samples``: (seconds, figure), in order of time.
+    """The least-squares line through the block medians of ``samples``: (seconds, figure), in order of time.
 
     Raises:
         ValueError: there are fewer samples than blocks.
@@ -37,7 +38,7 @@ def slope(samples: Sequence[tuple[float, float]]) -> Slope:
     edges = [round(block * len(samples) / BLOCKS) for block in range(BLOCKS + 1)]
     blocks = [samples[begin:end] for begin, end in itertools.pairwise(edges)]
     hours = [statistics.fmean(second for second, _ in block) / 3_600 for block in blocks]
-    figures = [statistics.fmean(figure for _, figure in block) for block in blocks]
+    figures = [statistics.median(figure for _, figure in block) for block in blocks]
     per_hour, intercept = statistics.linear_regression(hours, figures)
     squares = sum((y - intercept - per_hour * x) ** 2 for x, y in zip(hours, figures, strict=True))
     spread = sum((x - statistics.fmean(hours)) ** 2 for x in hours)
