@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -111,10 +112,23 @@ def test_only_who_watches_an_account_is_called_and_only_until_it_ends() -> None:
     assert not known._watchers
 
 
+class ForgetsTheFirst(Publisher):
+    """To the broker: one that confirms a message, is killed, and has lost it."""
+
+    published = 0
+
+    async def publish(self, *arguments: Any, **options: Any) -> None:
+        self.published += 1
+        if self.published > 1:
+            await super().publish(*arguments, **options)
+
+
 @asynccontextmanager
-async def reading(access: Access) -> AsyncIterator[tuple[RevocationFeed, Revocations, Publisher]]:
+async def reading(
+    access: Access, kind: type[Publisher] = Publisher
+) -> AsyncIterator[tuple[RevocationFeed, Revocations, Publisher]]:
     address, revocations = BrokerAddress(access.url, access.password), Revocations()
-    async with Publisher(address, topology(), name="test") as publisher:
+    async with kind(address, topology(), name="test") as publisher:
         feed = RevocationFeed(address, topology(), publisher, revocations, name="test")
         task = asyncio.create_task(feed.run())
         try:
@@ -140,6 +154,15 @@ async def test_service_that_starts_first_reads_what_it_missed(new_broker: Callab
     async with reading(access) as (feed, second, _):
         await feed.catch_up(60)
         assert len(second) == 1, "known before the first request"
+
+
+@pytest.mark.anyio
+async def test_a_lost_fence_is_sent_again(new_broker: Callable[[], Access]) -> None:
+    async with reading(new_broker(), ForgetsTheFirst) as (feed, _, publisher):
+        await feed.catch_up(60)
+        assert feed.problem is None
+        assert isinstance(publisher, ForgetsTheFirst)
+        assert publisher.published > 1
 
 
 @pytest.mark.anyio

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from contextlib import suppress
 
 import structlog
 
@@ -15,7 +16,9 @@ log = structlog.get_logger("telltale.security")
 START_PATIENCE = 2.0
 """Seconds that a starting service waits for what it missed. Without the broker it then starts all the same: a token's
 own five minutes are the bound."""
-FENCE_RETRY = 1.0
+FENCE_PERIOD = 1.0
+"""Seconds after which a fence that was not read is sent again: a broker that is killed may lose it, and who begins to
+read while the stream is made may miss it."""
 
 
 class RevocationFeed:
@@ -56,12 +59,10 @@ class RevocationFeed:
     async def _send_fence(self) -> None:
         body, schema = encode(self._fence), schema_of(self._fence)
         while not self._caught_up.is_set():
-            try:
+            with suppress(PublishFailed):
                 await self._publisher.publish(IDENTITY_FENCES, body, schema=schema, persistent=False)
-            except PublishFailed:
-                await asyncio.sleep(FENCE_RETRY)
-            else:
-                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._caught_up.wait(), FENCE_PERIOD)
 
     async def _take(self, event: StreamEvent) -> None:
         try:
