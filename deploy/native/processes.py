@@ -15,8 +15,6 @@ DEFAULTS = {
     "DEMO_ACCOUNTS": "true",
     "LOG_LEVEL": "INFO",
     "CORS_ORIGINS": '["http://127.0.0.1:{ui}", "http://localhost:{ui}"]',
-    # The UI's server, which says from where somebody signs in.
-    "AUTH_TRUSTED_PROXIES": '["127.0.0.1"]',
 }
 
 #: Settings of all services that follow from the stack itself.
@@ -40,6 +38,7 @@ class Process:
     module: str  # run as `python -m module`
     folder: str  # its package, below the repository, and its working directory
     environment: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)  # of its own that the user may change
     secrets: str = ""  # whose secrets it sees; its own name if not said
     ready: str = "/health/ready"
 
@@ -77,6 +76,8 @@ SERVICES = (
             "AUTH_PORT": "{auth}",
             "AUTH_DATABASE_URL": "mariadb+asyncmy://telltale_auth@127.0.0.1:{mariadb}/telltale_auth",
         },
+        # The UI's server, which says from where somebody signs in.
+        defaults={"AUTH_TRUSTED_PROXIES": '["127.0.0.1"]'},
     ),
     Process(
         "writer",

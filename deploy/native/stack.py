@@ -40,7 +40,7 @@ def _environment(layout: Layout, process: Process, user: Mapping[str, str]) -> d
     values = {name: str(port) for name, port in layout.ports_seen_by(process.name).items()}
     values["data"] = str(layout.data / process.name)
     fixed = {name: value.format_map(values) for name, value in (COMMON | dict(process.environment)).items()}
-    defaults = {name: value.format_map(values) for name, value in DEFAULTS.items()}
+    defaults = {name: value.format_map(values) for name, value in (DEFAULTS | dict(process.defaults)).items()}
     secrets = layout.secrets / (process.secrets or process.name)
     # A secret chosen by the user is in the files of those who need it, and in nobody's environment.
     secret_names = {path.name for path in layout.secrets.glob("*/*")}

@@ -8,13 +8,13 @@ import pytest
 import yaml
 from deploy.make_secrets import OPTIONAL, OWNERS
 from layout import PORTS
-from processes import COMMON, DEFAULTS, MIGRATIONS, SERVICES, Process
+from processes import COMMON, MIGRATIONS, SERVICES, Process
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = {"mariadb", "rabbitmq"}
 ONE_SHOTS = {"secrets", "accounts"}
 SECRETS = {*OWNERS, *OPTIONAL}
-FROM_COMPOSE_ITSELF = {"SECRETS_DIR", "HOME", "GENERATOR_SOURCE", "GENERATOR_REPLAY_FILE", *SECRETS}
+FROM_COMPOSE_ITSELF = {"DEMO_ACCOUNTS", "SECRETS_DIR", "HOME", "GENERATOR_SOURCE", "GENERATOR_REPLAY_FILE", *SECRETS}
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,9 @@ def test_same_services(compose: dict[str, Any]) -> None:
 @pytest.mark.parametrize("process", [*SERVICES, *MIGRATIONS], ids=lambda process: process.name)
 def test_same_settings(compose: dict[str, Any], process: Process) -> None:
     contained = compose[process.name]["environment"]
-    assert set(process.environment) <= set(contained)
-    assert set(contained) <= set(process.environment) | set(COMMON) | set(DEFAULTS) | FROM_COMPOSE_ITSELF
+    own = {*process.environment, *process.defaults}
+    assert own <= set(contained)
+    assert set(contained) <= own | set(COMMON) | FROM_COMPOSE_ITSELF
     module = compose[process.name].get("command", ["python", "-m", process.module])[-1]
     assert module == process.module
 

@@ -54,7 +54,7 @@ async def test_the_kernel_ends_a_connection_to_a_machine_that_is_gone(database: 
     engine = create_engine(database.url, database.password)
     async with engine.connect() as connection:
         raw = await connection.get_raw_connection()
-        opened = raw.driver_connection._transport.get_extra_info("socket")  # type: ignore[union-attr]
+        opened = raw.driver_connection._transport.get_extra_info("socket")  # type: ignore[union-attr]  # it is open
         assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) < SILENCE_SECONDS
         assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1_000 * SILENCE_SECONDS

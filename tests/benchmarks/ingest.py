@@ -242,8 +242,8 @@ class Drained:
 
 def _server() -> psutil.Process:
     running = psutil.process_iter(["name", "cmdline"])  # read at once: what ends meanwhile is left out
-    ours = (one for one in running if one.info["name"] == "mariadbd" and OPTIONS[1] in " ".join(one.info["cmdline"]))
-    return next(ours)
+    servers = (one for one in running if one.info["name"] == "mariadbd")
+    return next(one for one in servers if OPTIONS[1] in " ".join(one.info["cmdline"] or ()))
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -186,8 +186,6 @@ class StandIn:
         trial = await request.json()
         return JSONResponse(replies.trial(time.time_ns() // 1_000, marks=1 if trial.get("level") == "low" else 3))
 
-    # --- generator and gateway
-
     async def inject(self, request: Request) -> Response:
         body = await request.json()
         made = {"source": replies.SERIES[0][0], "category": replies.SERIES[0][1], **body}

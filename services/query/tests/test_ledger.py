@@ -48,13 +48,13 @@ async def test_every_number_is_accounted_for(api: Api) -> None:
     await report(api, ProducerState(producer="gen-1", published=18, confirmed=15, dropped=2))
     await report(api, ProducerState(producer="gen-0", published=5, confirmed=5), ago=1 / 24)
     found = await api.get("/ledger", role=Role.VIEWER)
-    second, first = found["producers"]
-    assert first.pop("last_seen_at")
-    assert first == {
+    gen_0, gen_1 = found["producers"]
+    assert gen_1.pop("last_seen_at")
+    assert gen_1 == {
         "producer": "gen-1", "service": "generator", "closed": False, "published": 18, "confirmed": 15, "stored": 12,
         "repeated": 0, "dead": 2, "missing": 2, "dropped": 2, "in_flight": 2, "redelivered": 0,
     }  # fmt: skip
-    assert (second["published"], second["in_flight"], second["missing"]) == (5, 5, 0)
+    assert (gen_0["published"], gen_0["in_flight"], gen_0["missing"]) == (5, 5, 0)
     assert found["totals"] == {
         "published": 23, "confirmed": 20, "stored": 12, "repeated": 0, "dead": 2, "missing": 2, "dropped": 2,
         "in_flight": 7, "redelivered": 0,

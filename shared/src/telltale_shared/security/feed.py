@@ -59,7 +59,7 @@ class RevocationFeed:
     async def _send_fence(self) -> None:
         body, schema = encode(self._fence), schema_of(self._fence)
         while not self._caught_up.is_set():
-            with suppress(PublishFailed):
+            with suppress(PublishFailed):  # health tells of the broker; the next turn tries again
                 await self._publisher.publish(IDENTITY_FENCES, body, schema=schema, persistent=False)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._caught_up.wait(), FENCE_PERIOD)
