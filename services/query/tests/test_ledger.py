@@ -63,6 +63,17 @@ async def test_every_number_is_accounted_for(api: Api) -> None:
     assert one_line(LedgerFigures(**found["totals"])).startswith("23 published, 2 missing, 0 repeated")
 
 
+async def test_producers_keep_their_order_while_they_report(api: Api) -> None:
+    async def told() -> list[str]:
+        return [one["producer"] for one in (await api.get("/ledger"))["producers"]]
+
+    for number in (1, 2, 3):
+        await report(api, ProducerState(producer=f"gen-{number}", published=1, confirmed=1, closed=number == 3), ago=1)
+    assert await told() == ["gen-2", "gen-1", "gen-3"], "the newest first, behind them those that have ended"
+    await report(api, ProducerState(producer="gen-1", published=2, confirmed=1))
+    assert await told() == ["gen-2", "gen-1", "gen-3"]
+
+
 async def test_days_add_up_to_the_whole(api: Api) -> None:
     for ago in (9, 5, 1, 0):
         done = (9 - ago) * 10
