@@ -21,8 +21,9 @@ _RABBITMQ_SCRIPTS = Path("/usr/lib/rabbitmq/bin")  # the ones in /usr/sbin insis
 _NODE = "telltale@localhost"
 _TEST_ACCOUNT = "telltale_test"
 _ACCOUNTS = ROOT / "deploy" / "mariadb" / "accounts.sh"
-_ALLOCATION = {"MALLOC_ARENA_MAX": "2"}
-"""For MariaDB's memory (glibc): where threads have arenas of their own, each keeps the most that a query ever took."""
+_ALLOCATION = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1048576"}
+"""For MariaDB's memory (glibc): where threads have arenas of their own, each keeps the most that a query ever took; and
+what a query sorts in (2 MiB) goes back when it ends, which in an arena anything allocated meanwhile would prevent."""
 
 
 def missing_packages() -> list[str]:
