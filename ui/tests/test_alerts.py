@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from telltale_ui.alerts import words
 
-from .conftest import click_row
+from .conftest import Server, click_row
 
 SOON = 15_000
 
@@ -34,6 +35,22 @@ def rule(**changed: Any) -> dict[str, Any]:
 )
 def test_a_rule_is_told_in_one_phrase(asked: dict[str, Any], told: str) -> None:
     assert words.condition(asked) == told
+
+
+def test_a_click_counts_although_somebody_else_acknowledged_meanwhile(
+    open_as: Callable[..., Page], services: Server
+) -> None:
+    page = open_as("User", "/alerts")
+    silence = page.get_by_role("button", name="Silence", exact=True)
+    expect(silence).to_be_visible()
+    acknowledgement = f"{services.url}/api/v1/alerts/12/acknowledgement"
+    httpx.post(acknowledgement).raise_for_status()
+    silence.click()  # before the page looks again
+    dialog = page.get_by_role("dialog")
+    try:
+        expect(dialog.get_by_label("Why")).to_be_visible(timeout=SOON)
+    finally:
+        httpx.delete(acknowledgement).raise_for_status()
 
 
 def test_what_fires_is_acknowledged_and_silenced(open_as: Callable[..., Page]) -> None:

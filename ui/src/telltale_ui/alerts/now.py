@@ -66,7 +66,7 @@ def _card(alert: dict[str, Any]) -> None:
             st.caption(literal(_details(alert)))
         if not login.user().may("USER") or alert["state"] == "pending":
             return
-        key = f"{alert['id']}_{alert['state']}"
+        key = alert["id"]  # without its state: a click counts although somebody else acknowledged meanwhile
         if alert["acknowledged_by"]:
             if st.button("Give back", icon=":material/undo:", key=f"give_back_{key}"):
                 _carry_out(lambda: login.api().give_alert_back(alert["id"]))
