@@ -68,20 +68,22 @@ def create_database_folder(layout: Layout) -> None:
     data = layout.mariadb / "data"
     if (data / "mysql").exists():
         return
+    # Made beside and renamed: a folder left half made by an interrupted start would never become a database.
+    partial = data.with_suffix(".partial")
+    for path in (ROOT, partial):
+        if any(character.isspace() for character in str(path)):  # the script does not quote
+            raise StackError(f"mariadb-install-db cannot deal with the blank in {path}; clone into a path without one")
+    shutil.rmtree(partial, ignore_errors=True)
     command = [
         which("mariadb-install-db"),
         f"--defaults-file={ROOT / 'deploy' / 'mariadb' / 'telltale.cnf'}",
-        f"--datadir={data}",
+        f"--datadir={partial}",
         "--auth-root-authentication-method=socket",
         f"--auth-root-socket-user={_user()}",
         "--skip-test-db",
     ]
     if os.getuid() == 0:
         command.append("--user=root")
-    partial = data.with_suffix(".partial")
-    # Made beside and renamed: a folder left half made by an interrupted start would never become a database.
-    shutil.rmtree(partial, ignore_errors=True)
-    command[2] = f"--datadir={partial}"
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise StackError(f"mariadb-install-db failed:\n{result.stdout}{result.stderr}")
