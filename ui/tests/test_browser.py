@@ -307,7 +307,8 @@ def test_a_changed_role_reaches_the_screens_of_the_person_by_itself(
     promoted = next(one for one in api.users({}).items if one["email"] == "promoted@example.com")
     api.change_user(promoted["id"], {"role": "USER"})
     # The stand-in's gateway is another process than its auth: this has it end the sockets, as revocations do.
-    httpx.patch(f"{services.url}/api/v1/users/3", json={}).raise_for_status()
-    expect(page.get_by_role("button", name="Inject an anomaly")).to_be_visible(timeout=15_000)
     # The gateway closes the socket of the old role, and one takes its place.
-    expect_figure(page, "sockets", "2")
+    with page.expect_websocket(lambda socket: "/api/v1/stream" in socket.url):
+        httpx.patch(f"{services.url}/api/v1/users/3", json={}).raise_for_status()
+    expect(page.get_by_role("button", name="Inject an anomaly")).to_be_visible(timeout=15_000)
+    expect_figure(page, "state", "live")

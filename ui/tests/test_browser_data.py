@@ -53,6 +53,9 @@ def test_a_click_on_a_heading_sorts_on_the_server(open_as: Callable[..., Page]) 
     expect(table).to_be_visible(timeout=15_000)
     table.click(position={"x": 640, "y": 15})  # it is drawn on a canvas: this is the heading "Value"
     expect(page).to_have_url(re.compile(r"sort=Highest\+value"))
+    # While the page is drawn again, the table of before is there as well.
+    expect(table.locator("th", has_text="Value ↓")).to_be_attached(timeout=15_000)
+    expect(table).to_have_count(1, timeout=15_000)
     table.click(position={"x": 640, "y": 15})
     expect(page).to_have_url(re.compile(r"sort=Lowest\+value"))
 
