@@ -117,6 +117,7 @@ def test_one_crosshair_goes_through_all_charts(open_as: Callable[..., Page]) -> 
 def test_an_injected_anomaly_is_marked_and_can_be_judged(open_as: Callable[..., Page]) -> None:
     page = open_as("User")
     expect_figure(page, "state", "live")
+    expect(page.get_by_test_id("anomaly-item").first).to_be_visible(timeout=15_000)  # those of before
     before = int(figure(page, "anomalies"))
     page.get_by_role("button", name="Inject an anomaly").click()
     page.get_by_role("dialog").get_by_role("button", name="Inject").click()
@@ -133,6 +134,7 @@ def test_an_injected_anomaly_is_marked_and_can_be_judged(open_as: Callable[..., 
 def test_a_verdict_in_the_feed_is_stored_shown_and_taken_back(open_as: Callable[..., Page]) -> None:
     page = open_as("User")
     expect_figure(page, "state", "live")
+    expect(page.get_by_test_id("anomaly-item").first).to_be_visible(timeout=15_000)  # those of before
     before = int(figure(page, "anomalies"))
     page.get_by_role("button", name="Inject an anomaly").click()
     page.get_by_role("dialog").get_by_role("button", name="Inject").click()
